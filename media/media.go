@@ -1,0 +1,132 @@
+// Package media moves the audio of calls: packets between parties, clips to a
+// party, tones.
+//
+// Audio moves as encoded RTP packets of some 20 ms; between two parties of the
+// same codec nothing is decoded. The package knows nothing of calls, trunks or
+// menus. It does not log: it returns errors and counts.
+package media
+
+import (
+	"context"
+	"time"
+)
+
+// Rate is the sampling rate of all audio here, in samples a second (G.711).
+const Rate = 8000
+
+// FrameTime is the length of the packets we make ourselves; FrameSize is the
+// same in samples, and in bytes of G.711.
+const (
+	FrameTime = 20 * time.Millisecond
+	FrameSize = Rate / 50
+)
+
+// Codec is an encoding of audio in RTP.
+type Codec uint8
+
+// The codecs of RFC 3551 which every carrier has. The zero value is A-law, the
+// one Russian carriers offer first.
+const (
+	PCMA Codec = iota // G.711 A-law, static payload type 8
+	PCMU              // G.711 µ-law, static payload type 0
+)
+
+// PayloadType is the static payload type of RFC 3551, table 4.
+func (c Codec) PayloadType() uint8 {
+	if c == PCMU {
+		return 0
+	}
+	return 8
+}
+
+// String is the encoding name as in SDP's rtpmap.
+func (c Codec) String() string {
+	if c == PCMU {
+		return "PCMU"
+	}
+	return "PCMA"
+}
+
+// Digit is one key of the telephone: '0' to '9', '*', '#', 'A' to 'D'.
+type Digit byte
+
+// Clip is a sound held whole in memory: A-law, 8000 samples a second, one byte
+// a sample. Clips are shared between calls and never changed.
+type Clip struct {
+	Name string
+	ALaw []byte
+}
+
+// Duration is how long the clip sounds.
+func (c Clip) Duration() time.Duration {
+	return time.Duration(len(c.ALaw)) * time.Second / Rate
+}
+
+// Speech is clips said one after another without a gap.
+type Speech []Clip
+
+// Duration is how long the speech takes.
+func (s Speech) Duration() time.Duration {
+	var sum time.Duration
+	for _, c := range s {
+		sum += c.Duration()
+	}
+	return sum
+}
+
+// Sink takes packets: a party who hears them, a recorder, a test.
+type Sink interface {
+	// WriteRTP says one packet. It never blocks and keeps nothing of p after
+	// it returns; it may overwrite p's bytes (header rewritten, payload
+	// transcoded or encrypted in place).
+	WriteRTP(p *Packet)
+}
+
+// Port is the audio of one party. Its methods are safe for concurrent use.
+type Port interface {
+	// A packet written to a port is said to the party.
+	Sink
+
+	// Plug sends what the party says to a sink from now on; nil sends it
+	// nowhere. When Plug returns, the former sink gets no more packets.
+	Plug(to Sink)
+
+	// Play says a speech to the party in real time. It returns nil when all
+	// has been said, and the cause of ctx when it was cut short (within one
+	// frame). It does not stop other writers: that is the caller's care.
+	Play(ctx context.Context, what Speech) error
+
+	// Digits are the keys the party presses, by whatever way they arrive, each
+	// once. The channel is bounded and drops when nobody reads it; it is never
+	// closed.
+	Digits() <-chan Digit
+
+	// SendDigit presses a key towards the party (RFC 4733 event of 100 ms
+	// where telephone-event was negotiated, in-band tones where not). It
+	// returns at once; keys sent quickly queue up.
+	SendDigit(d Digit)
+
+	// Stats counts what has passed so far.
+	Stats() Stats
+}
+
+// Stats is what a port has seen. Counters only grow.
+type Stats struct {
+	Received  uint64        // RTP packets accepted from the party
+	Sent      uint64        // RTP packets said to the party
+	Lost      uint64        // gaps in the party's sequence numbers (RFC 3550 §A.3)
+	Dropped   uint64        // packets from strangers, malformed, or of unknown payload type
+	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
+	LastHeard time.Time     // arrival of the last packet; zero: never
+}
+
+// Cross lets two parties hear each other until unplug is called. Nothing of
+// one reaches the other after unplug has returned.
+func Cross(a, b Port) (unplug func()) {
+	a.Plug(b)
+	b.Plug(a)
+	return func() {
+		a.Plug(nil)
+		b.Plug(nil)
+	}
+}

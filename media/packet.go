@@ -1,0 +1,82 @@
+package media
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// HeaderSize is the RTP header without extensions (RFC 3550 §5.1).
+const HeaderSize = 12
+
+// Packet is one RTP packet in a buffer which its owner lends for the length of
+// one WriteRTP.
+//
+// Buf holds the header as it came and then the payload, which starts at Start
+// (>= HeaderSize): a writer puts its own 12-byte header right before the
+// payload, so that extensions and CSRCs of one party never reach the other.
+// Buf has room for at least 32 more bytes behind it (cap), for an SRTP tag.
+// Padding has been taken off.
+type Packet struct {
+	Buf    []byte
+	Start  int
+	Codec  Codec  // of the payload, when it is audio
+	Event  bool   // the payload is a telephone-event (RFC 4733), not audio
+	Marker bool   // first packet of a talkspurt or an event
+	Time   uint32 // RTP timestamp of the source, 8000 a second
+	Seq    uint16 // sequence number of the source
+	Source uint32 // SSRC of the source: who speaks; a player has one of its own
+}
+
+// Payload is the audio or the event.
+func (p *Packet) Payload() []byte { return p.Buf[p.Start:] }
+
+// Stream is the outgoing side of one party: one SSRC, sequence numbers and
+// timestamps without a jump, whoever speaks: a prompt, the queue's music, the
+// other party. It has one user at a time.
+type Stream struct {
+	SSRC uint32
+
+	seq, seqOffset uint16
+	time, offset   uint32
+	source         uint32
+	started        bool
+	lastSent       time.Time
+}
+
+// NewStream begins a stream; ssrc, seq and stamp should be random (RFC 3550 §5.1).
+func NewStream(ssrc uint32, seq uint16, stamp uint32) *Stream {
+	return &Stream{SSRC: ssrc, seq: seq, time: stamp}
+}
+
+// Head writes the stream's own 12-byte header before p's payload and returns
+// the whole packet, a part of p.Buf. A source's losses and reorderings are
+// kept (its numbers are only shifted); when the source changes, the numbers go
+// on and the timestamp advances by the time that passed, with the marker set.
+func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
+	marker := p.Marker
+	if !s.started || p.Source != s.source {
+		gap := uint32(FrameSize)
+		if passed := now.Sub(s.lastSent); s.started && passed > FrameTime {
+			gap = uint32(passed * Rate / time.Second)
+		}
+		s.seqOffset = s.seq + 1 - p.Seq
+		s.offset = s.time + gap - p.Time
+		s.source, s.started, marker = p.Source, true, true
+	}
+	seq, stamp := p.Seq+s.seqOffset, p.Time+s.offset
+	if int16(seq-s.seq) > 0 { // a late packet must not turn the stream back
+		s.seq, s.time = seq, stamp
+	}
+	s.lastSent = now
+
+	out := p.Buf[p.Start-HeaderSize:]
+	out[0] = 2 << 6
+	out[1] = payloadType
+	if marker {
+		out[1] |= 0x80
+	}
+	binary.BigEndian.PutUint16(out[2:], seq)
+	binary.BigEndian.PutUint32(out[4:], stamp)
+	binary.BigEndian.PutUint32(out[8:], s.SSRC)
+	return out
+}

@@ -1,0 +1,107 @@
+package pbx
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cabline/media"
+)
+
+// Why a leg or a call ended. They are the causes of a leg's context and wrap
+// into the errors of a Dialer; endings in cdr.go turns them into the CDR's words.
+var (
+	ErrHungUp      = errors.New("party hung up")
+	ErrBusy        = errors.New("busy")
+	ErrNoAnswer    = errors.New("no answer")
+	ErrRejected    = errors.New("rejected")
+	ErrUnreachable = errors.New("unreachable")        // no route, not registered, number does not exist, trunk down
+	ErrElsewhere   = errors.New("answered elsewhere") // a parallel leg won
+	ErrMediaLost   = errors.New("media lost")
+	ErrShutdown    = errors.New("exchange is shutting down")
+	ErrNotAllowed  = errors.New("not allowed")
+	ErrNoChannel   = errors.New("no free channel") // all channels of a trunk are taken
+)
+
+// Leg is one party's connection to the exchange: one SIP dialog with its audio,
+// whether a carrier, a softphone or a browser is at the other end.
+type Leg interface {
+	// Context ends when the leg does; its cause says why: ErrHungUp when the
+	// party sent BYE or CANCEL, what HangUp was given when we did.
+	Context() context.Context
+
+	// Answer accepts a leg that arrived; it returns when the 200 is on its way
+	// and audio may be played. On a leg that is answered it does nothing.
+	Answer(ctx context.Context) error
+
+	// HangUp ends the leg, whatever its state: a rejection before the answer,
+	// BYE or CANCEL after. why chooses the code and the Reason the party gets
+	// (nil: normal clearing). On a leg that is over it does nothing.
+	HangUp(ctx context.Context, why error) error
+
+	// Audio is the party's audio, good for the leg's life.
+	Audio() media.Port
+
+	// Record is the leg as it stands, for the CDR.
+	Record() LegRecord
+}
+
+// Arrival is what is known of a leg when it arrives.
+type Arrival struct {
+	From     Phone  // who calls; empty: withheld, or no number we can read
+	To       Phone  // the number dialled: the line, or what an operator dialled
+	Trunk    string // the trunk it came over, empty for operators' phones
+	Operator string // the login of the operator who calls, empty for trunks
+}
+
+// Endpoint is something that can be called: a number over a trunk, or every
+// phone and browser an operator is logged in with.
+type Endpoint struct {
+	Number   Phone  // over a trunk …
+	Operator string // … or the operator with this login
+
+	Trunk string // over this trunk only; empty: whichever is in service
+
+	// From is shown to the party as the caller, and From alone: nothing else
+	// about who is behind the call leaves with it. On a trunk it is always one of
+	// the firm's own numbers; empty: the trunk's caller ID.
+	From Phone
+	// Name goes beside From as the display name (operators only).
+	Name string
+	// CallID tells an operator's page which call this is; trunks never see it.
+	CallID string
+}
+
+// Dialer calls an endpoint.
+type Dialer interface {
+	// Dial returns once the party has answered. When ctx ends first, the
+	// ringing is cancelled and the error is ctx's cause. The error wraps
+	// ErrBusy, ErrNoAnswer, ErrRejected, ErrUnreachable or ErrNoChannel where
+	// that is what happened.
+	Dial(ctx context.Context, to Endpoint) (Leg, error)
+}
+
+// LegRecord is a leg as it stands in the CDR.
+type LegRecord struct {
+	ID       string // the SIP Call-ID, to find the leg in a capture
+	Party    Role
+	Number   Phone  // the party's number; empty for operators
+	Operator string // the login; empty for numbers
+	Trunk    string
+	Started  time.Time
+	Answered time.Time // zero: never
+	Ended    time.Time // zero: not yet
+	Cause    string    // one of the CDR's words, see endings
+	Code     int       // the SIP status that ended the set-up, 200 when answered
+	Audio    media.Stats
+}
+
+// Role is what a party is in a call.
+type Role string
+
+const (
+	RoleClient   Role = "client"
+	RoleDriver   Role = "driver"
+	RoleOperator Role = "operator"
+	RoleTarget   Role = "target" // the number a line is forwarded to, or an operator dialled
+)

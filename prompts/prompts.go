@@ -1,0 +1,2 @@
+// Package prompts holds what the voice says.
+package prompts
