@@ -1,0 +1,161 @@
+// Package config reads the one file a firm writes: YAML, strict, with an answer
+// for every mistake in it.
+//
+// A [Config] that Load returned is whole: numbers are E.164, addresses are
+// addresses, relative paths start at the file's own folder, secrets come from
+// the file or the environment. The package opens no port, resolves no name and
+// knows none of the packages that are given the values. It does not log.
+package config
+
+import (
+	"net/netip"
+	"time"
+	_ "time/tzdata" // a firm's server may have no table of zones
+
+	"cabline/pbx"
+)
+
+// Config is the file. The tags are its keys; example.yaml explains each.
+type Config struct {
+	Data      string     `yaml:"data"`
+	Firm      Firm       `yaml:"firm"`
+	SIP       SIP        `yaml:"sip"`
+	RTP       RTP        `yaml:"rtp"`
+	Web       Web        `yaml:"web"`
+	Trunks    []Trunk    `yaml:"trunks"`
+	Lines     []Line     `yaml:"lines"`
+	Operators []Operator `yaml:"operators"`
+	Dispatch  Dispatch   `yaml:"dispatch"`
+	Outgoing  Outgoing   `yaml:"outgoing"`
+	Prompts   string     `yaml:"prompts"` // folder of own recordings and texts; empty: none
+	Timeouts  Timeouts   `yaml:"timeouts"`
+	Log       Log        `yaml:"log"`
+}
+
+// Firm is who the exchange works for.
+type Firm struct {
+	Name     string         `yaml:"name"`
+	Country  string         `yaml:"country"`  // ISO 3166 alpha-2: how numbers without a plus are read
+	Language string         `yaml:"language"` // of prompts and the console: ru or en
+	Timezone *time.Location `yaml:"timezone"`
+}
+
+// SIP is where carriers and softphones reach us.
+type SIP struct {
+	Listen []SIPListen `yaml:"listen"`
+	Public netip.Addr  `yaml:"public"` // told to others in SDP and Contact; zero: the address listened on
+}
+
+// RTP is the audio of carriers and softphones.
+type RTP struct {
+	Ports PortRange `yaml:"ports"`
+}
+
+// Web is the console, REST and SIP over WebSocket, all on one port. Browsers'
+// audio uses the UDP port of the same address and number.
+type Web struct {
+	Listen WebListen `yaml:"listen"`
+	Domain string    `yaml:"domain"` // the name browsers use; empty: the address
+	Cert   string    `yaml:"cert"`   // PEM file; empty: self-signed
+	Key    string    `yaml:"key"`
+}
+
+// Trunk is a carrier known by its addresses.
+type Trunk struct {
+	Name      string         `yaml:"name"`
+	Host      string         `yaml:"host"` // host:port, the port always there after Load
+	Transport string         `yaml:"transport"`
+	From      []netip.Prefix `yaml:"from"` // never empty after Load
+	CallerID  pbx.Phone      `yaml:"caller_id"`
+	Channels  int            `yaml:"channels"` // calls at a time, both ways; 0: the carrier's own limit
+}
+
+// Line is one of the firm's numbers.
+type Line struct {
+	Number   pbx.Phone `yaml:"number"`
+	Trunk    string    `yaml:"trunk"`
+	Branch   string    `yaml:"branch"`
+	Tariff   string    `yaml:"tariff"`
+	Language string    `yaml:"language"` // the firm's where the file has none
+	Forward  pbx.Phone `yaml:"forward"`  // empty: the voice menu answers
+}
+
+// Operator is a person who answers calls.
+type Operator struct {
+	Login       string   `yaml:"login"`
+	Name        string   `yaml:"name"`     // the login where the file has none
+	Password    Secret   `yaml:"password"` // always empty after Load, see HA1
+	PasswordEnv string   `yaml:"password_env"`
+	Branches    []string `yaml:"branches"` // empty: all of them
+	HA1         Secret   `yaml:"-"`        // MD5(login:realm:password) in hex, RFC 7616 §3.4.2
+}
+
+// Realm is the digest realm the HA1s are made for.
+const Realm = "cabline"
+
+// Dispatch is the dispatch system.
+type Dispatch struct {
+	Kind  string `yaml:"kind"`
+	Token Secret `yaml:"token"` // bearer of /api/v1
+}
+
+// Outgoing is what operators may dial.
+type Outgoing struct {
+	// Allow lists the beginnings of numbers ("+7") that may be dialled besides
+	// the clients and drivers of active orders.
+	Allow []Prefix `yaml:"allow"`
+}
+
+// Timeouts are how long each thing may take.
+type Timeouts struct {
+	OrderLookup  time.Duration `yaml:"order_lookup"`
+	KeyWait      time.Duration `yaml:"key_wait"`
+	DriverRing   time.Duration `yaml:"driver_ring"`
+	ClientRing   time.Duration `yaml:"client_ring"`
+	OperatorRing time.Duration `yaml:"operator_ring"`
+	QueueMax     time.Duration `yaml:"queue_max"`
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default is what a file that says nothing means.
+func Default() *Config {
+	moscow, err := time.LoadLocation("Europe/Moscow")
+	if err != nil {
+		panic(err) // the table of zones is in the binary
+	}
+	everywhere := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.IPv4Unspecified(), port) }
+	return &Config{
+		Data: "./data",
+		Firm: Firm{Country: "RU", Language: "ru", Timezone: moscow},
+		SIP: SIP{Listen: []SIPListen{
+			{Transport: "udp", Addr: everywhere(5060)},
+			{Transport: "tcp", Addr: everywhere(5060)},
+		}},
+		RTP:      RTP{Ports: PortRange{20000, 29999}},
+		Web:      Web{Listen: WebListen{Secure: true, Addr: everywhere(8443)}},
+		Dispatch: Dispatch{Kind: "orderbook"},
+		Timeouts: Timeouts{
+			OrderLookup:  time.Second,
+			KeyWait:      5 * time.Second,
+			DriverRing:   25 * time.Second,
+			ClientRing:   40 * time.Second,
+			OperatorRing: 20 * time.Second,
+			QueueMax:     10 * time.Minute,
+		},
+		Log: Log{Level: "info", Format: "auto"},
+	}
+}
+
+// Secrets are the texts which must never be printed.
+func (c *Config) Secrets() []string {
+	secrets := []string{c.Dispatch.Token.Reveal()}
+	for _, o := range c.Operators {
+		secrets = append(secrets, o.HA1.Reveal())
+	}
+	return secrets
+}

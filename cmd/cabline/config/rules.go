@@ -1,0 +1,314 @@
+package config
+
+import (
+	"crypto/md5" //nolint:gosec // digest access authentication is made of it
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"cabline/pbx"
+)
+
+// The rules are what no single value shows: numbers need the country, lines
+// need trunks, branches need operators.
+
+// languages are those with prompts.
+var languages = []string{"ru", "en"}
+
+// login is what goes unescaped into a SIP URI and a variable's name.
+var login = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+func (r *reader) rules(c *Config, env Env) {
+	r.firm(&c.Firm)
+	r.oneOf("dispatch.kind", &c.Dispatch.Kind, []string{"orderbook"})
+	r.oneOf("log.level", &c.Log.Level, []string{"trace", "debug", "info", "warn", "error"})
+	r.oneOf("log.format", &c.Log.Format, []string{"auto", "console", "json"})
+	r.timeouts(&c.Timeouts)
+	if (c.Web.Cert == "") != (c.Web.Key == "") {
+		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
+	}
+	if len(c.SIP.Listen) == 0 {
+		r.problem(r.at[&c.SIP.Listen], "sip.listen is empty; write at least [udp://0.0.0.0:5060]")
+	}
+	unique(r, "sip.listen", c.SIP.Listen, func(l *SIPListen) *SIPListen { return l })
+	if token, ok := env("CABLINE_DISPATCH_TOKEN"); ok {
+		c.Dispatch.Token = Secret(token)
+	}
+	if c.Dispatch.Token == "" {
+		r.problem(r.at[&c.Dispatch], "dispatch: token missing; set it in dispatch.token or CABLINE_DISPATCH_TOKEN")
+	}
+	r.trunks(c)
+	r.lines(c)
+	r.operators(c, env)
+	r.branches(c)
+}
+
+func (r *reader) firm(f *Firm) {
+	if f.Name == "" {
+		r.problem(r.at[f], "firm.name is missing")
+	}
+	f.Country = strings.ToUpper(f.Country)
+	if !phonenumbers.GetSupportedRegions()[f.Country] {
+		r.problem(r.at[&f.Country], "firm.country: %q is no country; write two letters, such as RU or KZ", f.Country)
+		f.Country = "RU" // so that numbers are not blamed for it
+	}
+	r.oneOf("firm.language", &f.Language, languages)
+}
+
+func (r *reader) oneOf(name string, value *string, known []string) {
+	if !slices.Contains(known, *value) {
+		r.problem(r.at[value], "%s: unknown %q; %s", name, *value, suggest(*value, known))
+	}
+}
+
+// phone makes a number of what the file has.
+func (r *reader) phone(name string, p *pbx.Phone, country string) {
+	if *p == "" {
+		return
+	}
+	number, err := pbx.ParsePhone(string(*p), country)
+	if err != nil {
+		r.problem(r.at[p], "%s: %q is no telephone number; write it as +74950000000", name, string(*p))
+	}
+	*p = number
+}
+
+// unique complains about the second of two entries with the same value.
+func unique[E any, V comparable](r *reader, name string, entries []E, field func(*E) *V) {
+	first := map[V]*V{}
+	var none V
+	for i := range entries {
+		v := field(&entries[i])
+		if *v == none {
+			continue
+		}
+		if other, taken := first[*v]; taken {
+			r.problem(r.at[v], "%s: %v is here a second time, first in line %d", name, show(*v), r.at[other].Line)
+			continue
+		}
+		first[*v] = v
+	}
+}
+
+// show is a value in a message to the owner, who may see their own numbers.
+func show(v any) any {
+	if p, ok := v.(pbx.Phone); ok {
+		return p.Dialable()
+	}
+	return v
+}
+
+func (r *reader) trunks(c *Config) {
+	channels := 0
+	for i := range c.Trunks {
+		t := &c.Trunks[i]
+		if t.Name == "" {
+			r.problem(r.at[t], "trunks[%d]: name is missing", i)
+		}
+		if t.Transport == "" {
+			t.Transport = "udp"
+		}
+		r.oneOf("transport", &t.Transport, []string{"udp", "tcp"})
+		r.host(i, t)
+		r.phone("caller_id", &t.CallerID, c.Firm.Country)
+		channels += t.Channels
+	}
+	unique(r, "trunk name", c.Trunks, func(t *Trunk) *string { return &t.Name })
+	if fit := c.RTP.Ports.size() / 2; channels > fit {
+		r.problem(r.at[&c.RTP.Ports], "rtp.ports: %s has room for %d calls' legs, the trunks have %d channels; a leg takes two ports",
+			c.RTP.Ports, fit, channels)
+	}
+	if len(c.Trunks) == 0 {
+		r.warnings.add(r.file, r.at[&c.Trunks], "no trunks: nobody can call in or be called")
+	}
+}
+
+// host completes where a trunk is, and whom to believe that they are it.
+func (r *reader) host(i int, t *Trunk) {
+	if t.Host == "" {
+		r.problem(r.at[t], "trunks[%d]: host is missing; write the carrier's address, such as sip.carrier.ru:5060", i)
+		return
+	}
+	host, port, err := net.SplitHostPort(t.Host)
+	if err != nil {
+		host, port = strings.Trim(t.Host, "[]"), "5060"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	addr, noAddr := netip.ParseAddr(host)
+	if err != nil || n == 0 || noAddr != nil && !hostname(host) {
+		r.problem(r.at[&t.Host], "host: %q is no host with a port, such as sip.carrier.ru:5060", t.Host)
+		return
+	}
+	t.Host = net.JoinHostPort(host, port)
+	switch {
+	case len(t.From) > 0:
+	case noAddr == nil:
+		t.From = []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}
+	default:
+		r.problem(r.at[t], "trunks[%d]: from is missing; list the addresses %s calls from, such as [203.0.113.7]", i, host)
+	}
+	for _, p := range t.From {
+		if p.Bits() == 0 {
+			r.problem(r.at[&t.From], "from: %s lets the whole Internet call as this carrier", p)
+		}
+	}
+}
+
+// hostname is a name of DNS; one made of digits is an address gone wrong.
+func hostname(s string) bool {
+	label := regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	_, numeric := strconv.Atoi(labels[len(labels)-1])
+	return len(s) <= 253 && numeric != nil && !slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) })
+}
+
+func (r *reader) lines(c *Config) {
+	var trunks []string
+	for _, t := range c.Trunks {
+		trunks = append(trunks, t.Name)
+	}
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		if l.Number == "" {
+			r.problem(r.at[l], "lines[%d]: number is missing", i)
+		}
+		r.phone("number", &l.Number, c.Firm.Country)
+		r.phone("forward", &l.Forward, c.Firm.Country)
+		if l.Trunk == "" {
+			r.problem(r.at[l], "lines[%d]: trunk is missing; %s", i, suggest("", trunks))
+		} else if !slices.Contains(trunks, l.Trunk) {
+			r.problem(r.at[&l.Trunk], "unknown trunk %q; %s", l.Trunk, suggest(l.Trunk, trunks))
+		}
+		if l.Language == "" {
+			l.Language = c.Firm.Language
+		} else {
+			r.oneOf("language", &l.Language, languages)
+		}
+	}
+	unique(r, "line number", c.Lines, func(l *Line) *pbx.Phone { return &l.Number })
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		if l.Forward != "" && slices.ContainsFunc(c.Lines, func(o Line) bool { return o.Number == l.Forward }) {
+			r.problem(r.at[&l.Forward], "forward: %s is a line of the firm itself, the call would go round in a circle", l.Forward.Dialable())
+		}
+	}
+	r.callerIDs(c)
+	if len(c.Lines) == 0 {
+		r.warnings.add(r.file, r.at[&c.Lines], "no lines: the firm has no number")
+	}
+}
+
+// callerIDs gives a trunk that has none its first line.
+func (r *reader) callerIDs(c *Config) {
+	for i := range c.Trunks {
+		t := &c.Trunks[i]
+		first := slices.IndexFunc(c.Lines, func(l Line) bool { return l.Trunk == t.Name && t.Name != "" })
+		switch {
+		case r.at[&t.CallerID] != nil && t.CallerID != "":
+		case first >= 0:
+			t.CallerID = c.Lines[first].Number
+		case r.at[&t.CallerID] == nil:
+			r.problem(r.at[t], "trunks[%d]: caller_id is missing, and no line of this trunk can stand in", i)
+		}
+	}
+}
+
+func (r *reader) operators(c *Config, env Env) {
+	for i := range c.Operators {
+		o := &c.Operators[i]
+		if !login.MatchString(o.Login) {
+			at := r.at[&o.Login]
+			if at == nil {
+				at = r.at[o]
+			}
+			r.problem(at, "operators[%d]: login %q; write 1 to 32 small Latin letters, digits, dots, dashes", i, o.Login)
+			continue
+		}
+		if o.Name == "" {
+			o.Name = o.Login
+		}
+		r.password(o, env)
+	}
+	unique(r, "operator login", c.Operators, func(o *Operator) *string { return &o.Login })
+	if len(c.Operators) == 0 {
+		r.warnings.add(r.file, r.at[&c.Operators], "no operators: whoever needs a person will wait in vain")
+	}
+}
+
+// password takes the password from wherever it is and keeps only its hash.
+func (r *reader) password(o *Operator, env Env) {
+	name := "CABLINE_OPERATOR_" + strings.ToUpper(strings.Map(func(c rune) rune {
+		if c == '.' || c == '-' {
+			return '_'
+		}
+		return c
+	}, o.Login)) + "_PASSWORD"
+	if o.PasswordEnv != "" {
+		name = o.PasswordEnv
+	}
+	password := o.Password.Reveal()
+	if fromEnv, ok := env(name); ok && fromEnv != "" {
+		password = fromEnv
+	}
+	o.Password = ""
+	if password == "" {
+		r.problem(r.at[o], "operator %q: password missing; set it in %s", o.Login, name)
+		return
+	}
+	if len(password) < 8 {
+		r.warnings.add(r.file, r.at[o], "operator %q: the password is shorter than 8 characters", o.Login)
+	}
+	sum := md5.Sum([]byte(o.Login + ":" + Realm + ":" + password)) //nolint:gosec // RFC 7616 §3.4.2
+	o.HA1 = Secret(hex.EncodeToString(sum[:]))
+}
+
+// branches warns of callers nobody will answer and of operators nobody will call.
+func (r *reader) branches(c *Config) {
+	var ofLines []string
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		if l.Forward != "" {
+			continue
+		}
+		ofLines = append(ofLines, l.Branch)
+		served := slices.ContainsFunc(c.Operators, func(o Operator) bool {
+			return len(o.Branches) == 0 || slices.Contains(o.Branches, l.Branch)
+		})
+		if !served && len(c.Operators) > 0 {
+			r.warnings.add(r.file, r.at[l], "branch %q: no operator serves it, its callers will wait in vain", l.Branch)
+		}
+	}
+	for i := range c.Operators {
+		for j, b := range c.Operators[i].Branches {
+			if !slices.Contains(ofLines, b) {
+				r.warnings.add(r.file, r.at[&c.Operators[i].Branches[j]], "branch %q: no line has it; %s", b, suggest(b, ofLines))
+			}
+		}
+	}
+}
+
+func (r *reader) timeouts(t *Timeouts) {
+	for _, limit := range []struct {
+		name     string
+		value    *time.Duration
+		low, top time.Duration
+	}{
+		{"order_lookup", &t.OrderLookup, 50 * time.Millisecond, 3 * time.Second},
+		{"key_wait", &t.KeyWait, time.Second, 30 * time.Second},
+		{"driver_ring", &t.DriverRing, 5 * time.Second, 2 * time.Minute},
+		{"client_ring", &t.ClientRing, 5 * time.Second, 2 * time.Minute},
+		{"operator_ring", &t.OperatorRing, 5 * time.Second, 2 * time.Minute},
+		{"queue_max", &t.QueueMax, 10 * time.Second, 2 * time.Hour},
+	} {
+		if *limit.value < limit.low || *limit.value > limit.top {
+			r.problem(r.at[limit.value], "timeouts.%s: %v is outside %v to %v", limit.name, *limit.value, limit.low, limit.top)
+		}
+	}
+}
