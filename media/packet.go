@@ -48,16 +48,27 @@ func NewStream(ssrc uint32, seq uint16, stamp uint32) *Stream {
 	return &Stream{SSRC: ssrc, seq: seq, time: stamp}
 }
 
+// How far a source's numbers may move from one packet to the next before it
+// counts as a new source (RFC 3550 §A.1; a timestamp may stand still for the
+// 8 s of the longest event, and skip a silence).
+const (
+	maxDropout  = 3000      // packets lost
+	maxMisorder = 3000      // packets late
+	maxSkip     = 10 * Rate // samples
+)
+
 // Head writes the stream's own 12-byte header before p's payload and returns
 // the whole packet, a part of p.Buf. A source's losses and reorderings are
-// kept (its numbers are only shifted); when the source changes, the numbers go
-// on and the timestamp advances by the time that passed, with the marker set.
+// kept (its numbers are only shifted); when the source changes or begins anew,
+// the numbers go on and the timestamp advances by the time that passed, with
+// the marker set.
 func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	marker := p.Marker
-	if !s.started || p.Source != s.source {
+	passed := uint32(now.Sub(s.lastSent).Milliseconds() * (Rate / 1000))
+	if !s.follows(p, passed) {
 		gap := uint32(FrameSize)
-		if passed := now.Sub(s.lastSent); s.started && passed > FrameTime {
-			gap = uint32(passed * Rate / time.Second)
+		if s.started {
+			gap = max(gap, passed)
 		}
 		s.seqOffset = s.seq + 1 - p.Seq
 		s.offset = s.time + gap - p.Time
@@ -80,3 +91,19 @@ func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	binary.BigEndian.PutUint32(out[8:], s.SSRC)
 	return out
 }
+
+// follows says whether p goes on where its source was; passed is the time since
+// the packet before it, in samples.
+func (s *Stream) follows(p *Packet, passed uint32) bool {
+	if !s.started || p.Source != s.source {
+		return false
+	}
+	seq := int16(p.Seq + s.seqOffset - s.seq)
+	stamp := int32(p.Time + s.offset - s.time)
+	return seq > -maxMisorder && seq < maxDropout &&
+		stamp > -maxSkip && int64(stamp) < int64(passed)+maxSkip
+}
+
+// Last is the timestamp of the newest packet and when the stream last sent
+// one, zero if never: what a sender report tells (RFC 3550 §6.4.1).
+func (s *Stream) Last() (stamp uint32, at time.Time) { return s.time, s.lastSent }
