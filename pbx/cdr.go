@@ -22,7 +22,8 @@ type CDR struct {
 	Waited   time.Duration // in line for an operator
 	Talked   time.Duration // joined with another person
 
-	Result string // one word for what happened, see endings
+	State  State  // where it stands; StateEnded in what is stored
+	Result string // one word for what happened, see endings; empty while it goes on
 	Steps  []Step
 	Legs   []LegRecord
 }
@@ -69,6 +70,9 @@ var endings = []struct {
 	{context.Canceled, "cancelled"},
 }
 
+// unforeseen is the word for what should not have happened.
+const unforeseen = "failed"
+
 // Ending is the CDR's word for an error; nil is "completed", an error nobody
 // foresaw "failed".
 func Ending(err error) string {
@@ -80,5 +84,5 @@ func Ending(err error) string {
 			return e.word
 		}
 	}
-	return "failed"
+	return unforeseen
 }

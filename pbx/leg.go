@@ -75,7 +75,8 @@ type Endpoint struct {
 // Dialer calls an endpoint.
 type Dialer interface {
 	// Dial returns once the party has answered. When ctx ends first, the
-	// ringing is cancelled and the error is ctx's cause. The error wraps
+	// ringing is cancelled and Dial returns at once with ctx's cause; the leg
+	// that is returned does not depend on ctx. The error wraps
 	// ErrBusy, ErrNoAnswer, ErrRejected, ErrUnreachable or ErrNoChannel where
 	// that is what happened.
 	Dial(ctx context.Context, to Endpoint) (Leg, error)

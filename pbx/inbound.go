@@ -1,0 +1,217 @@
+package pbx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"cabline/ivr"
+	"cabline/media"
+	"cabline/prompts"
+)
+
+// inbound carries one client's call: find the order, say how it stands, ask
+// what they want, connect them.
+func (s *Switchboard) inbound(ctx context.Context, client Leg, a Arrival, line Line) {
+	s.run(ctx, KindInbound, line, func(ctx context.Context, call *Call) error {
+		ctx, done := attend(ctx, client)
+		defer done()
+		call.cdr.From = a.From
+		call.add(client, RoleClient)
+
+		s.findOrder(ctx, call)
+		if err := client.Answer(ctx); err != nil {
+			return fmt.Errorf("answer client: %w", err)
+		}
+		served, err := s.selfService(ctx, call, client)
+		if served || err != nil {
+			return err
+		}
+		return s.operator(ctx, call, client)
+	})
+}
+
+// selfService is all that needs no operator. A fault of ours in it costs the
+// client the menu, not the call: they go to a human like everybody not served.
+func (s *Switchboard) selfService(ctx context.Context, call *Call, client Leg) (served bool, err error) {
+	err = survive(ctx, call, func(ctx context.Context, call *Call) error {
+		want, err := s.askClient(ctx, call, client)
+		if err != nil || want != toDriver {
+			return err
+		}
+		served, err = s.driver(ctx, call, client, prompts.ConnectingDriver)
+		return err
+	})
+	if errors.Is(err, errFault) {
+		call.step("a fault of ours")
+		return false, nil
+	}
+	return served, err
+}
+
+// findOrder asks the dispatch system who calls. Slow, dead or talking garbage,
+// it only costs the caller the menu: they go to an operator instead.
+func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
+	call.enter(StateLookup, "look up order")
+	if call.cdr.From == "" {
+		call.step("number withheld")
+		return
+	}
+	ask, cancel := context.WithTimeout(ctx, s.Limits.OrderLookup)
+	defer cancel()
+	started := time.Now()
+	order, err := s.orderByPhone(ask, call.cdr.From)
+	if s.LookedUp != nil {
+		s.LookedUp(time.Since(started), err)
+	}
+	switch {
+	case err == nil:
+		call.about(order)
+		call.step("order " + order.ID)
+	case errors.Is(err, ErrNoOrder):
+		call.step("no order")
+	default:
+		call.step("order look-up: " + Ending(err))
+		zerolog.Ctx(ctx).Warn().Err(err).Dur(logTook, time.Since(started)).Msg("order look-up; going on without")
+	}
+}
+
+// orderByPhone keeps the limit even over a Dispatch that forgets its context.
+func (s *Switchboard) orderByPhone(ctx context.Context, phone Phone) (*Order, error) {
+	type answer struct {
+		order *Order
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		defer func() { // an adapter's panic is its own, not the exchange's
+			if fault := recover(); fault != nil {
+				answered <- answer{nil, fmt.Errorf("panic: %v", fault)}
+			}
+		}()
+		order, err := s.Dispatch.OrderByPhone(ctx, phone)
+		if err == nil && order == nil {
+			err = ErrNoOrder
+		}
+		answered <- answer{order, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.order, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// about ties the call to an order.
+func (c *Call) about(order *Order) {
+	c.order = order
+	c.cdr.OrderID = order.ID
+	if order.Branch != "" {
+		c.cdr.Branch = order.Branch
+	}
+}
+
+type choice int
+
+const (
+	toOperator choice = iota
+	toDriver
+)
+
+// askClient says how the order stands and offers what fits it. A client
+// without an order is greeted and not asked; one who makes no choice wants a
+// human.
+func (s *Switchboard) askClient(ctx context.Context, call *Call, client Leg) (choice, error) {
+	if call.order == nil {
+		return toOperator, call.say(ctx, client, call.voice.Say(prompts.Greeting))
+	}
+	call.enter(StateMenu, "menu: "+string(call.order.Status))
+	want, err := s.menu(call).Ask(ctx, client.Audio())
+	switch {
+	case errors.Is(err, ivr.ErrNoChoice):
+		call.step("no choice made")
+		return toOperator, nil
+	case err != nil:
+		return 0, fmt.Errorf("menu: %w", err)
+	case want == toDriver:
+		call.step("chose driver")
+	default:
+		call.step("chose operator")
+	}
+	return want, nil
+}
+
+// menu is what an order's status calls for. The operator is always behind 0
+// and 2, whatever else is said.
+func (s *Switchboard) menu(call *Call) ivr.Menu[choice] {
+	keys := map[media.Digit]choice{'0': toOperator, '2': toOperator}
+	choices := []prompts.ID{prompts.MenuOperator, prompts.MenuRepeat}
+	if call.order.Driver != "" && call.order.Status.Active() {
+		keys['1'] = toDriver
+		choices = append([]prompts.ID{prompts.MenuDriver}, choices...)
+	}
+	said := append(call.voice.OrderStatus(facts(call.order)), call.voice.Menu(choices...)...)
+	return ivr.Menu[choice]{
+		Said:   said,
+		Wrong:  call.voice.Say(prompts.Invalid),
+		Keys:   keys,
+		Repeat: '9',
+		Wait:   s.Limits.KeyWait,
+		Tries:  2,
+	}
+}
+
+func facts(o *Order) prompts.Facts {
+	return prompts.Facts{Status: string(o.Status), Color: o.Car.Color, Mark: o.Car.Mark, Model: o.Car.Model,
+		Plate: o.Car.Plate, Minutes: o.ETA, Price: o.Price}
+}
+
+// say says something to the end; keys pressed meanwhile wait for the next menu.
+func (c *Call) say(ctx context.Context, leg Leg, what media.Speech) error {
+	if err := leg.Audio().Play(ctx, what); err != nil {
+		return fmt.Errorf("say: %w", err)
+	}
+	return nil
+}
+
+// driver lets the client talk to the driver of the call's order. When the
+// driver cannot be reached it says why, and the client is not served yet.
+func (s *Switchboard) driver(ctx context.Context, call *Call, client Leg, intro prompts.ID) (served bool, err error) {
+	driver, err := s.reachDriver(ctx, call, client, intro)
+	switch {
+	case err == nil:
+		call.enter(StateTalking, "talk to driver")
+		return true, call.join(ctx, client, driver)
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	}
+	return false, call.say(ctx, client, call.voice.Say(apology(err)))
+}
+
+// reachDriver dials the driver while the client hears ringback. The driver
+// sees the number the client dialled, the client hears nobody's.
+func (s *Switchboard) reachDriver(ctx context.Context, call *Call, client Leg, intro prompts.ID) (Leg, error) {
+	if call.cdr.To == "" {
+		call.cdr.To = call.order.Driver
+	}
+	call.cdr.State = StateCallingDriver
+	sound := sounding(ctx, client, call.voice.Say(intro), ringback)
+	defer sound.stop()
+	return s.dial(ctx, call, RoleDriver, Endpoint{
+		Number: call.order.Driver, Trunk: call.line.Trunk, From: call.line.Number,
+	}, s.Limits.DriverRing)
+}
+
+func apology(err error) prompts.ID {
+	switch {
+	case errors.Is(err, ErrBusy):
+		return prompts.DriverBusy
+	case errors.Is(err, ErrNoAnswer):
+		return prompts.DriverNoAnswer
+	}
+	return prompts.DriverUnreachable
+}

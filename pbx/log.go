@@ -1,0 +1,16 @@
+package pbx
+
+// The names of log fields. No others are used here.
+const (
+	logCall   = "call"
+	logKind   = "kind"
+	logFrom   = "from"
+	logLine   = "line"
+	logOrder  = "order"
+	logResult = "result"
+	logTalked = "talked"
+	logLeg    = "leg"
+	logTook   = "took"
+	logTrunk  = "trunk"
+	logStack  = "stack"
+)

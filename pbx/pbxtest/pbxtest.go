@@ -1,0 +1,270 @@
+// Package pbxtest has a switchboard's surroundings made of plain memory: legs,
+// a dialer, a dispatch system, a store, a voice. It is for tests of stories in
+// a testing/synctest bubble, where a minute of ringing takes no time.
+package pbxtest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"cabline/media"
+	"cabline/pbx"
+	"cabline/prompts"
+)
+
+// Leg is a party played by a test. Its audio remembers what was said to it.
+type Leg struct {
+	Port *Port
+
+	record pbx.LegRecord
+	ctx    context.Context
+	end    context.CancelCauseFunc
+
+	mu       sync.Mutex
+	answered bool
+	why      error
+	hungUp   bool
+}
+
+// NewLeg returns a party at a number.
+func NewLeg(number pbx.Phone) *Leg {
+	l := &Leg{Port: &Port{digits: make(chan media.Digit, 16)},
+		record: pbx.LegRecord{Number: number, Started: time.Now()}}
+	l.ctx, l.end = context.WithCancelCause(context.Background())
+	return l
+}
+
+// Press presses keys, one each half second.
+func (l *Leg) Press(keys string) {
+	for _, k := range keys {
+		time.Sleep(500 * time.Millisecond)
+		l.Port.digits <- media.Digit(k)
+	}
+}
+
+// Leave hangs up as the party does.
+func (l *Leg) Leave() { l.end(pbx.ErrHungUp) }
+
+// Context implements pbx.Leg.
+func (l *Leg) Context() context.Context { return l.ctx }
+
+// Answer implements pbx.Leg.
+func (l *Leg) Answer(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.answered {
+		l.answered, l.record.Answered, l.record.Code = true, time.Now(), 200
+	}
+	return context.Cause(l.ctx)
+}
+
+// HangUp implements pbx.Leg.
+func (l *Leg) HangUp(_ context.Context, why error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() == nil {
+		l.why, l.hungUp = why, true
+		l.end(why)
+	}
+	return nil
+}
+
+// HungUp says whether we hung up on the party, and why.
+func (l *Leg) HungUp() (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hungUp, l.why
+}
+
+// Audio implements pbx.Leg.
+func (l *Leg) Audio() media.Port { return l.Port }
+
+// Record implements pbx.Leg.
+func (l *Leg) Record() pbx.LegRecord {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.record
+}
+
+// Port is audio that is only remembered: the names of the clips said, and the
+// port it is joined with.
+type Port struct {
+	digits chan media.Digit
+
+	mu   sync.Mutex
+	said []string
+	to   media.Sink
+	met  []media.Sink
+}
+
+// Said is the names of the clips begun so far, in order.
+func (p *Port) Said() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.said...)
+}
+
+// Met is everyone the party was joined with, in order.
+func (p *Port) Met() []media.Sink {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]media.Sink(nil), p.met...)
+}
+
+// Play implements media.Port.
+func (p *Port) Play(ctx context.Context, what media.Speech) error {
+	for _, clip := range what {
+		p.mu.Lock()
+		p.said = append(p.said, clip.Name)
+		p.mu.Unlock()
+		select {
+		case <-time.After(clip.Duration()):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// Plug implements media.Port.
+func (p *Port) Plug(to media.Sink) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.to = to; to != nil {
+		p.met = append(p.met, to)
+	}
+}
+
+// WriteRTP implements media.Sink.
+func (p *Port) WriteRTP(*media.Packet) {}
+
+// Digits implements media.Port.
+func (p *Port) Digits() <-chan media.Digit { return p.digits }
+
+// SendDigit implements media.Port.
+func (p *Port) SendDigit(media.Digit) {}
+
+// Stats implements media.Port.
+func (p *Port) Stats() media.Stats { return media.Stats{} }
+
+// Dialer answers as Phones says, by number or by an operator's login.
+type Dialer struct {
+	Phones map[string]func(ctx context.Context) (pbx.Leg, error)
+
+	mu     sync.Mutex
+	dialed []pbx.Endpoint
+}
+
+// Dial implements pbx.Dialer.
+func (d *Dialer) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
+	d.mu.Lock()
+	d.dialed = append(d.dialed, to)
+	d.mu.Unlock()
+	if phone := d.Phones[to.Operator+to.Number.Dialable()]; phone != nil {
+		return phone(ctx)
+	}
+	return nil, pbx.ErrUnreachable
+}
+
+// Dialed is every endpoint dialled so far.
+func (d *Dialer) Dialed() []pbx.Endpoint {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]pbx.Endpoint(nil), d.dialed...)
+}
+
+// Rings is a phone that nobody answers.
+func Rings(ctx context.Context) (pbx.Leg, error) { <-ctx.Done(); return nil, context.Cause(ctx) }
+
+// Refuses is a phone that refuses with err.
+func Refuses(err error) func(context.Context) (pbx.Leg, error) {
+	return func(context.Context) (pbx.Leg, error) { return nil, err }
+}
+
+// Answers is a phone that rings for a while, is answered, and is left to talk.
+func Answers(after time.Duration, leg *Leg, talks func(*Leg)) func(context.Context) (pbx.Leg, error) {
+	return func(ctx context.Context) (pbx.Leg, error) {
+		select {
+		case <-time.After(after):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if err := leg.Answer(ctx); err != nil {
+			return nil, err
+		}
+		if talks != nil {
+			go talks(leg)
+		}
+		return leg, nil
+	}
+}
+
+// Orders is a dispatch system, by the client's number.
+type Orders map[pbx.Phone]*pbx.Order
+
+// OrderByPhone implements pbx.Dispatch.
+func (o Orders) OrderByPhone(_ context.Context, phone pbx.Phone) (*pbx.Order, error) {
+	if order := o[phone]; order != nil && order.Status.Active() {
+		return order, nil
+	}
+	return nil, pbx.ErrNoOrder
+}
+
+// Order implements pbx.Dispatch.
+func (o Orders) Order(_ context.Context, id string) (*pbx.Order, error) {
+	for _, order := range o {
+		if order.ID == id {
+			return order, nil
+		}
+	}
+	return nil, pbx.ErrNoOrder
+}
+
+// Store remembers CDRs.
+type Store struct {
+	mu   sync.Mutex
+	cdrs []pbx.CDR
+}
+
+// SaveCDR implements pbx.Store.
+func (s *Store) SaveCDR(_ context.Context, cdr pbx.CDR) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cdrs = append(s.cdrs, cdr)
+	return nil
+}
+
+// CDRs is what was saved so far.
+func (s *Store) CDRs() []pbx.CDR {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]pbx.CDR(nil), s.cdrs...)
+}
+
+// Voice says everything in one clip of two seconds, named after what it says.
+type Voice struct{}
+
+func clip(name string) media.Clip {
+	return media.Clip{Name: name, ALaw: make([]byte, 2*media.Rate)}
+}
+
+// Say implements pbx.Voice.
+func (Voice) Say(id prompts.ID) media.Speech { return media.Speech{clip(string(id))} }
+
+// OrderStatus implements pbx.Voice.
+func (Voice) OrderStatus(f prompts.Facts) media.Speech {
+	return media.Speech{clip("order " + f.Status)}
+}
+
+// Menu implements pbx.Voice.
+func (Voice) Menu(choices ...prompts.ID) media.Speech {
+	var said media.Speech
+	for _, id := range choices {
+		said = append(said, clip(string(id)))
+	}
+	return said
+}
+
+// Music implements pbx.Voice.
+func (Voice) Music() media.Clip { return clip("music") }

@@ -1,0 +1,153 @@
+package pbx
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"cabline/media"
+	"cabline/prompts"
+)
+
+// Switchboard runs calls. Fill in the fields, then Serve.
+type Switchboard struct {
+	Dispatch Dispatch
+	Dialer   Dialer
+	Store    Store
+	Voices   map[string]Voice // by language; Language must be among them
+	Language string           // of lines that name none
+	Lines    []Line
+	Limits   Limits
+	// MayDial lists the beginnings of numbers ("+7") that operators may dial
+	// besides the clients and drivers of active orders.
+	MayDial []string
+	// LookedUp is told how long each order look-up took; may be nil.
+	LookedUp func(took time.Duration, err error)
+
+	desk    desk
+	live    liveCalls
+	changes changes
+	started chan func(context.Context)
+	once    sync.Once
+}
+
+// Line is one of the firm's numbers and what it stands for.
+type Line struct {
+	Number   Phone
+	Trunk    string
+	Branch   string
+	Tariff   string
+	Language string
+	Forward  Phone // set: the line goes straight to this number
+}
+
+// Limits are the times a caller may be made to wait. Zero fields take their
+// defaults.
+type Limits struct {
+	OrderLookup  time.Duration // then the caller goes on without an order; 1 s
+	KeyWait      time.Duration // for a key after the menu; 5 s
+	DriverRing   time.Duration // 25 s
+	ClientRing   time.Duration // a client called on request; 40 s
+	OperatorRing time.Duration // then the next one; 20 s
+	QueueMax     time.Duration // in line; 10 min
+}
+
+func (l Limits) orDefault() Limits {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.OrderLookup, time.Second},
+		{&l.KeyWait, 5 * time.Second},
+		{&l.DriverRing, 25 * time.Second},
+		{&l.ClientRing, 40 * time.Second},
+		{&l.OperatorRing, 20 * time.Second},
+		{&l.QueueMax, 10 * time.Minute},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+// Voice says things in one language; *prompts.Voice is one.
+type Voice interface {
+	Say(id prompts.ID) media.Speech
+	OrderStatus(facts prompts.Facts) media.Speech
+	Menu(choices ...prompts.ID) media.Speech
+	Music() media.Clip
+}
+
+func (s *Switchboard) init() {
+	s.once.Do(func() {
+		s.Limits = s.Limits.orDefault()
+		s.started = make(chan func(context.Context))
+		s.changes.init()
+		s.desk.changed = s.changes.signal
+	})
+}
+
+// Serve runs the calls the exchange itself begins (Connect) until ctx ends and
+// every call is over. Calls that arrive run in Incoming.
+func (s *Switchboard) Serve(ctx context.Context) {
+	s.init()
+	var stories sync.WaitGroup
+	for {
+		select {
+		case story := <-s.started:
+			stories.Go(func() { story(ctx) })
+		case <-ctx.Done():
+			stories.Wait()
+			s.live.wait()
+			return
+		}
+	}
+}
+
+// Incoming runs the story of a leg that arrived. It returns when the call is over.
+func (s *Switchboard) Incoming(ctx context.Context, leg Leg, a Arrival) {
+	s.init()
+	line, known := s.line(a.To)
+	switch {
+	case a.Operator != "":
+		s.outgoing(ctx, leg, a)
+	case !known:
+		zerolog.Ctx(ctx).Warn().Stringer(logLine, a.To).Str(logTrunk, a.Trunk).Msg("a call to a number that is none of our lines")
+		hangUp(ctx, leg, ErrUnreachable)
+	case line.Forward != "":
+		s.forward(ctx, leg, a, line)
+	default:
+		s.inbound(ctx, leg, a, line)
+	}
+}
+
+func (s *Switchboard) line(number Phone) (Line, bool) {
+	i := slices.IndexFunc(s.Lines, func(l Line) bool { return l.Number == number })
+	if i < 0 {
+		return Line{}, false
+	}
+	return s.Lines[i], true
+}
+
+// lineFor is the line a call we begin ourselves shows: the one the order came
+// by, or the firm's first.
+func (s *Switchboard) lineFor(number Phone) Line {
+	if line, known := s.line(number); known {
+		return line
+	}
+	if len(s.Lines) > 0 {
+		return s.Lines[0]
+	}
+	return Line{}
+}
+
+func (s *Switchboard) voice(language string) Voice {
+	if v := s.Voices[language]; v != nil {
+		return v
+	}
+	return s.Voices[s.Language]
+}
