@@ -1,0 +1,128 @@
+package webrtc
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"cabline/media"
+)
+
+// ourEvent is the payload type we offer for telephone-event.
+const ourEvent = 101
+
+// local is our side of the SDP. It is written whole, and not made from anything
+// that another party sent.
+type local struct {
+	session     uint64 // o= identifier
+	version     uint64 // o= version; goes up with each SDP that leaves
+	ssrc        uint32
+	ufrag, pwd  string
+	fingerprint string
+	candidates  []string
+
+	// Agreed with the browser; before that, what we offer.
+	sections []section
+	audioAt  int // which of the sections carries the call
+	bundled  bool
+	codecs   []media.Codec
+	event    uint8 // payload type of telephone-event; 0: none
+}
+
+// newLocal is our SDP before anything is agreed on.
+func newLocal(ssrc uint32, fingerprint string) local {
+	return local{
+		session:     rand.Uint64() >> 1, // RFC 8829 §5.2.1: 63 bits
+		ssrc:        ssrc,
+		fingerprint: fingerprint,
+		sections:    []section{{kind: "audio", proto: "UDP/TLS/RTP/SAVPF", mid: "0"}},
+		bundled:     true,
+		codecs:      []media.Codec{media.PCMA, media.PCMU},
+		event:       ourEvent,
+	}
+}
+
+// agree takes over what the browser's SDP settles. Of our codecs those stay
+// which the browser has too, in our order: it sends in the first.
+func (l *local) agree(r *remote) {
+	l.sections, l.audioAt, l.bundled, l.event = r.sections, r.audio, r.bundled, r.event
+	l.codecs = slices.DeleteFunc([]media.Codec{media.PCMA, media.PCMU}, func(c media.Codec) bool {
+		return !slices.Contains(r.codecs, c)
+	})
+}
+
+// write is our offer or answer: the audio, and a refusal of all else.
+func (l *local) write(d direction, setup string) []byte {
+	l.version++
+	var b strings.Builder
+	fmt.Fprintf(&b, "v=0\r\no=- %d %d IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", l.session, l.version)
+	if l.bundled {
+		fmt.Fprintf(&b, "a=group:BUNDLE %s\r\n", l.sections[l.audioAt].mid)
+	}
+	for i, s := range l.sections {
+		if i == l.audioAt {
+			l.writeAudio(&b, s, d, setup)
+			continue
+		}
+		// RFC 3264 §6: a stream is refused with port zero.
+		fmt.Fprintf(&b, "m=%s 0 %s %s\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n", s.kind, s.proto, s.format)
+		if s.mid != "" {
+			fmt.Fprintf(&b, "a=mid:%s\r\n", s.mid)
+		}
+	}
+	return []byte(b.String())
+}
+
+func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup string) {
+	fmt.Fprintf(b, "m=audio 9 %s", s.proto)
+	for _, c := range l.codecs {
+		fmt.Fprintf(b, " %d", c.PayloadType())
+	}
+	if l.event != 0 {
+		fmt.Fprintf(b, " %d", l.event)
+	}
+	b.WriteString("\r\nc=IN IP4 0.0.0.0\r\n")
+	for _, c := range l.codecs {
+		fmt.Fprintf(b, "a=rtpmap:%d %s/%d\r\n", c.PayloadType(), c, media.Rate)
+	}
+	if l.event != 0 {
+		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", l.event, media.Rate, l.event)
+	}
+	fmt.Fprintf(b, "a=ptime:%d\r\na=rtcp-mux\r\n", media.FrameTime.Milliseconds())
+	if s.mid != "" {
+		fmt.Fprintf(b, "a=mid:%s\r\n", s.mid)
+	}
+	fmt.Fprintf(b, "a=%s\r\na=msid:cabline audio\r\na=ssrc:%d cname:cabline\r\n", d, l.ssrc)
+	fmt.Fprintf(b, "a=setup:%s\r\na=fingerprint:%s\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", setup, l.fingerprint, l.ufrag, l.pwd)
+	for _, c := range l.candidates {
+		fmt.Fprintf(b, "a=candidate:%s\r\n", c)
+	}
+	b.WriteString("a=end-of-candidates\r\n")
+}
+
+// plain is the browser's SDP as pion sees it: one audio, never on hold, one
+// codec. Pion carries any payload type once the stream is up, so it need not
+// know what we agreed on; and it answers sendrecv to sendonly, and stops for
+// ever at inactive, so it is never shown a hold.
+func (r *remote) plain() string {
+	var b strings.Builder
+	b.WriteString("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n")
+	if r.iceLite {
+		b.WriteString("a=ice-lite\r\n")
+	}
+	b.WriteString("m=audio 9 UDP/TLS/RTP/SAVPF 8\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtcp-mux\r\na=rtpmap:8 PCMA/8000\r\na=sendrecv\r\n")
+	fmt.Fprintf(&b, "a=setup:%s\r\na=fingerprint:%s\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", r.setup, r.fingerprint, r.ufrag, r.pwd)
+	fmt.Fprintf(&b, "a=ssrc:%d cname:browser\r\n", max(r.ssrc, 1))
+	for _, c := range r.candidates {
+		fmt.Fprintf(&b, "a=%s\r\n", c)
+	}
+	return b.String()
+}
+
+// rtcpCandidate tells whether one of pion's candidates is for RTCP of its own
+// port, which no browser uses (RFC 8834 §4.5).
+func rtcpCandidate(value string) bool {
+	f := strings.Fields(value)
+	return len(f) < 2 || f[1] != "1"
+}

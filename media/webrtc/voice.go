@@ -1,0 +1,131 @@
+package webrtc
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"cabline/media"
+	"cabline/media/g711"
+)
+
+// voice is what goes to the browser: the track that pion sends. Pion's own
+// tracks know one payload type; a telephone has events besides.
+type voice struct {
+	clock *media.Clock
+
+	mu      sync.Mutex
+	track   webrtc.TrackLocalWriter // nil: not bound
+	stream  *media.Stream
+	started bool // the browser can hear us
+	muted   bool // it has put us on hold
+	codecs  []media.Codec
+	event   uint8
+	header  rtp.Header
+	sent    uint64
+}
+
+var _ webrtc.TrackLocal = (*voice)(nil)
+
+// begin gives the voice its source's number.
+func (v *voice) begin(ssrc uint32) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stream = media.NewStream(ssrc, uint16(rand.Uint32()), rand.Uint32())
+}
+
+func (v *voice) start() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.started = true
+}
+
+// stop makes the voice silent for ever.
+func (v *voice) stop() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.track = nil
+}
+
+func (v *voice) agree(codecs []media.Codec, event uint8, muted bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.codecs, v.event, v.muted = codecs, event, muted
+}
+
+func (v *voice) said() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.sent
+}
+
+func (v *voice) say(p *media.Packet) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.write(p)
+}
+
+func (v *voice) write(p *media.Packet) {
+	if !v.started || v.muted || v.track == nil {
+		return
+	}
+	pt := v.event
+	if !p.Event {
+		pt = v.law(p).PayloadType()
+	} else if pt == 0 {
+		return
+	}
+	out := v.stream.Head(p, pt, time.Now())
+	v.header = rtp.Header{
+		Version:        2,
+		Marker:         out[1]&0x80 != 0,
+		PayloadType:    pt,
+		SequenceNumber: binary.BigEndian.Uint16(out[2:]),
+		Timestamp:      binary.BigEndian.Uint32(out[4:]),
+		SSRC:           v.stream.SSRC,
+	}
+	if n, err := v.track.WriteRTP(&v.header, out[media.HeaderSize:]); err == nil && n > 0 {
+		v.sent++
+	}
+}
+
+// law is the codec p is said in: its own where the browser has it, for then
+// nothing is lost, and otherwise the browser's, turned into that in place.
+func (v *voice) law(p *media.Packet) media.Codec {
+	if slices.Contains(v.codecs, p.Codec) {
+		return p.Codec
+	}
+	if p.Codec == media.PCMA {
+		g711.ToMuLaw(p.Payload())
+		return media.PCMU
+	}
+	g711.ToALaw(p.Payload())
+	return media.PCMA
+}
+
+func (v *voice) press(media.Digit) {}
+
+// Bind is called by pion when the track may be sent.
+func (v *voice) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.track = c.WriteStream()
+	return c.CodecParameters()[0], nil
+}
+
+// Unbind is called by pion when it is over.
+func (v *voice) Unbind(webrtc.TrackLocalContext) error {
+	v.stop()
+	return nil
+}
+
+// ID, RID, StreamID and Kind name the track to pion; no browser sees them.
+func (*voice) ID() string                { return "audio" }
+func (*voice) RID() string               { return "" }
+func (*voice) StreamID() string          { return "cabline" }
+func (*voice) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }

@@ -1,0 +1,227 @@
+// Package webrtc is the audio of a browser: a media.Port over ICE, DTLS and
+// SRTP, which pion does. It reads and writes the SDP itself and lets pion see
+// no more of it than the transport needs. It knows nothing of SIP or of who is
+// calling whom, and it does not log.
+package webrtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
+
+	"cabline/media"
+)
+
+const (
+	// The one socket of all browsers holds this much, some 100 ms of 500 calls.
+	socketBuffer = 2 << 20
+
+	// A browser that crashed is noticed by its silence: ICE is disconnected
+	// after the first and has failed after the second on top. A laptop that
+	// changes from cable to radio takes some seconds.
+	iceDisconnected = 5 * time.Second
+	iceFailed       = 15 * time.Second
+	iceKeepalive    = 2 * time.Second
+
+	certificateLife = 10 * 365 * 24 * time.Hour // pion's own ends after a month, our process need not
+)
+
+// Config is where browsers reach us.
+type Config struct {
+	Addr   netip.AddrPort // the UDP port of all browsers; port 0: any free one
+	Public netip.Addr     // offered to browsers besides our own addresses; zero: none
+	Clock  *media.Clock   // paces what is played and pressed
+}
+
+// Browsers is the UDP port that all browsers share.
+type Browsers struct {
+	clock       *media.Clock
+	mux         *ice.UDPMuxDefault
+	settings    webrtc.SettingEngine
+	codecs      *webrtc.MediaEngine
+	certificate webrtc.Certificate
+	fingerprint string // "sha-256 AB:CD:…"
+
+	mu     sync.Mutex
+	ports  map[*Port]struct{}
+	closed bool
+}
+
+// Listen opens the port for browsers.
+func Listen(c Config) (*Browsers, error) {
+	b := &Browsers{clock: c.Clock, ports: make(map[*Port]struct{}), codecs: new(webrtc.MediaEngine)}
+	if err := b.identify(); err != nil {
+		return nil, fmt.Errorf("make a certificate for browsers: %w", err)
+	}
+	pcma := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMA, ClockRate: media.Rate}
+	if err := b.codecs.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: pcma, PayloadType: 8}, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, fmt.Errorf("register %s: %w", pcma.MimeType, err)
+	}
+	if err := b.tune(c); err != nil {
+		return nil, err
+	}
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(c.Addr))
+	if err != nil {
+		return nil, fmt.Errorf("listen for browsers: %w", err)
+	}
+	_ = socket.SetReadBuffer(socketBuffer) // as much as the system grants
+	_ = socket.SetWriteBuffer(socketBuffer)
+	b.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: quiet{}})
+	b.settings.SetICEUDPMux(b.mux)
+	return b, nil
+}
+
+// identify makes the certificate of all our legs.
+func (b *Browsers) identify() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return err
+	}
+	cert, err := webrtc.NewCertificate(key, x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "WebRTC"},
+		NotBefore:    time.Now().Add(-24 * time.Hour),
+		NotAfter:     time.Now().Add(certificateLife),
+	})
+	if err != nil {
+		return err
+	}
+	prints, err := cert.GetFingerprints()
+	if err != nil {
+		return err
+	}
+	b.certificate, b.fingerprint = *cert, prints[0].Algorithm+" "+prints[0].Value
+	return nil
+}
+
+// tune sets pion up for one audio with few goroutines and little memory.
+func (b *Browsers) tune(c Config) error {
+	s := &b.settings
+	s.LoggerFactory = quiet{}
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
+	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	s.DisableActiveTCP(true)
+	s.SetFireOnTrackBeforeFirstRTP(true) // or a goroutine would wait to look at the first packet
+	s.SetIncludeLoopbackCandidate(c.Addr.Addr().IsLoopback())
+	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
+	if !c.Addr.Addr().Is4() {
+		networks = append(networks, webrtc.NetworkTypeUDP6)
+	}
+	s.SetNetworkTypes(networks)
+	// As the client of DTLS we would change roles at the first re-INVITE, which
+	// Chrome takes for a new connection.
+	if err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
+		return fmt.Errorf("set the DTLS role: %w", err)
+	}
+	if !c.Public.IsValid() {
+		return nil
+	}
+	err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+		External:        []string{c.Public.String()},
+		AsCandidateType: webrtc.ICECandidateTypeHost,
+		Mode:            webrtc.ICEAddressRewriteAppend, // operators in the office come by the other
+	})
+	if err != nil {
+		return fmt.Errorf("public address %s: %w", c.Public, err)
+	}
+	return nil
+}
+
+// Addr is where the port listens.
+func (b *Browsers) Addr() netip.AddrPort {
+	return b.mux.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Open makes a port for one browser's call. Close it when the call is over.
+func (b *Browsers) Open() (*Port, error) {
+	p := newPort(b)
+	settings := b.settings
+	settings.BufferFactory = p.streams
+	api := webrtc.NewAPI(
+		webrtc.WithMediaEngine(b.codecs),
+		webrtc.WithSettingEngine(settings),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{}), // no NACK, no reports: 20 ms are not worth repeating
+	)
+	var err error
+	p.pc, err = api.NewPeerConnection(webrtc.Configuration{
+		Certificates: []webrtc.Certificate{b.certificate},
+		BundlePolicy: webrtc.BundlePolicyMaxBundle,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open a browser's port: %w", err)
+	}
+	p.pc.OnConnectionStateChange(p.changed)
+	transceiver, err := p.pc.AddTransceiverFromTrack(&p.voice)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open a browser's port: %w", err), p.Close())
+	}
+	ssrc := uint32(transceiver.Sender().GetParameters().Encodings[0].SSRC)
+	p.voice.begin(ssrc)
+	p.local = newLocal(ssrc, b.fingerprint)
+
+	b.mu.Lock()
+	closed := b.closed
+	if !closed {
+		b.ports[p] = struct{}{}
+	}
+	b.mu.Unlock()
+	if closed {
+		return nil, errors.Join(ErrClosed, p.Close())
+	}
+	return p, nil
+}
+
+func (b *Browsers) forget(p *Port) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.ports, p)
+}
+
+// Close closes the ports that are still open, and the socket.
+func (b *Browsers) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	ports := slices.Collect(maps.Keys(b.ports))
+	b.mu.Unlock()
+	var errs []error
+	for _, p := range ports {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(append(errs, b.mux.Close())...)
+}
+
+// streams gives pion the buffer into which it writes each source's decrypted
+// packets. Ours is none: the packet is dealt with at once, in pion's goroutine
+// and in its buffer.
+func (p *Port) streams(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+	if p.sources.Add(1) > maxSources {
+		p.lose()
+	}
+	if kind == packetio.RTPBufferPacket {
+		return &p.ear
+	}
+	return deaf{} // RTCP: nothing we would do otherwise
+}
