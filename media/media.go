@@ -110,7 +110,8 @@ type Port interface {
 	Stats() Stats
 }
 
-// Stats is what a port has seen. Counters only grow.
+// Stats is what a port has seen. Counters only grow, but that a late packet
+// takes back its loss.
 type Stats struct {
 	Received  uint64        // RTP packets accepted from the party
 	Sent      uint64        // RTP packets said to the party
@@ -118,6 +119,12 @@ type Stats struct {
 	Dropped   uint64        // packets from strangers, malformed, or of unknown payload type
 	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
 	LastHeard time.Time     // arrival of the last packet; zero: never
+
+	// What the party reports of the packets said to it (RTCP); zero where it
+	// sends no reports.
+	PeerLost   uint64
+	PeerJitter time.Duration
+	RoundTrip  time.Duration
 }
 
 // Cross lets two parties hear each other until unplug is called. Nothing of

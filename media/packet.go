@@ -3,6 +3,8 @@ package media
 import (
 	"encoding/binary"
 	"time"
+
+	"cabline/media/dtmf"
 )
 
 // HeaderSize is the RTP header without extensions (RFC 3550 §5.1).
@@ -77,6 +79,9 @@ func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	seq, stamp := p.Seq+s.seqOffset, p.Time+s.offset
 	if int16(seq-s.seq) > 0 { // a late packet must not turn the stream back
 		s.seq, s.time = seq, stamp
+		if e, ok := dtmf.Parse(p.Payload()); p.Event && ok {
+			s.time += uint32(e.Duration) // whoever speaks next speaks after the key
+		}
 	}
 	s.lastSent = now
 
@@ -104,6 +109,6 @@ func (s *Stream) follows(p *Packet, passed uint32) bool {
 		stamp > -maxSkip && int64(stamp) < int64(passed)+maxSkip
 }
 
-// Last is the timestamp of the newest packet and when the stream last sent
+// Last is the timestamp the stream has come to and when the stream last sent
 // one, zero if never: what a sender report tells (RFC 3550 §6.4.1).
 func (s *Stream) Last() (stamp uint32, at time.Time) { return s.time, s.lastSent }

@@ -1,0 +1,233 @@
+package media
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cabline/media/dtmf"
+	"cabline/media/g711"
+)
+
+// DigitReceiver makes one digit of each key a party presses, however often and
+// by however many ways the key arrives. Both kinds of ports have one. It is
+// safe for concurrent use.
+type DigitReceiver struct {
+	digits chan Digit
+
+	mu     sync.Mutex
+	source uint32 // of the last event …
+	stamp  uint32 // … and when it began
+	began  bool
+	last   Digit
+	way    way
+	at     time.Time
+}
+
+// way is how a key arrived.
+type way uint8
+
+const (
+	byEvent way = iota // RFC 4733
+	byInfo             // SIP INFO
+)
+
+const (
+	// digitQueue is how many keys wait to be read.
+	digitQueue = 32
+	// twoWays is how close the same key by two ways is one press: a phone that
+	// sends both sends them together, and a finger is not that quick.
+	twoWays = 250 * time.Millisecond
+)
+
+// NewDigitReceiver has heard no key.
+func NewDigitReceiver() *DigitReceiver {
+	return &DigitReceiver{digits: make(chan Digit, digitQueue)}
+}
+
+// Digits are the keys. The channel drops when it is full and is never closed.
+func (r *DigitReceiver) Digits() <-chan Digit { return r.digits }
+
+// Event takes a telephone-event packet. It is false when that is none of a
+// key: nobody should get it.
+func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
+	e, ok := dtmf.Parse(p.Payload())
+	if !ok {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Every packet of an event has its timestamp, the repeated last ones too
+	// (RFC 4733 §2.2): any one of them is the key, the first that arrives. One
+	// of the event before may arrive late.
+	if r.began && p.Source == r.source {
+		if newer := int32(p.Time - r.stamp); newer == 0 || newer < 0 && newer > -maxSkip {
+			return true
+		}
+	}
+	r.source, r.stamp, r.began = p.Source, p.Time, true
+	r.press(Digit(e.Key), byEvent, now)
+	return true
+}
+
+// Info takes a key by SIP INFO. It is false when the key is none, or has come
+// as an event already.
+func (r *DigitReceiver) Info(d Digit, now time.Time) bool {
+	if !dtmf.Valid(byte(d)) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.press(d, byInfo, now)
+}
+
+func (r *DigitReceiver) press(d Digit, by way, now time.Time) bool {
+	if by != r.way && d == r.last && now.Sub(r.at) < twoWays {
+		return false
+	}
+	r.last, r.way, r.at = d, by, now
+	select {
+	case r.digits <- d:
+	default:
+	}
+	return true
+}
+
+// DigitSender presses keys towards a party, one after another: events where
+// the party takes them, tones where not. Both kinds of ports have one. It is
+// safe for concurrent use.
+type DigitSender struct {
+	clock *Clock
+	say   func(*Packet)
+	busy  atomic.Bool
+
+	mu     sync.Mutex
+	events bool
+	queue  []Digit
+	stop   func()
+	closed bool
+
+	// Of the steps alone; they do not overlap.
+	digit  Digit
+	frame  int
+	tones  bool
+	source uint32
+	packet Packet
+	buf    [HeaderSize + FrameSize + 64]byte
+}
+
+// A key lasts 100 ms; the next one follows another 100 ms later. The last
+// packet of an event is sent three times (RFC 4733 §2.5.1.4).
+const (
+	keyFrames  = 5
+	endFrames  = 3
+	nextKey    = 10 // frames
+	keyVolume  = 10 // -dBm0
+	maxPending = 32 // keys not yet sent
+)
+
+// NewDigitSender says its packets by say, from the clock's goroutine, with the
+// marks Event or PCMA set; say must not block.
+func NewDigitSender(clock *Clock, say func(*Packet)) *DigitSender {
+	return &DigitSender{clock: clock, say: say}
+}
+
+// UseEvents sets whether the party takes telephone-event; at first it does not.
+func (s *DigitSender) UseEvents(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = yes
+}
+
+// Busy says that a key is being sent: nobody else should speak meanwhile.
+func (s *DigitSender) Busy() bool { return s.busy.Load() }
+
+// Send queues a key and returns at once. What is no key is dropped, and so is
+// one when too many wait.
+func (s *DigitSender) Send(d Digit) {
+	if !dtmf.Valid(byte(d)) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.queue) == maxPending {
+		return
+	}
+	s.queue = append(s.queue, d)
+	if !s.busy.Swap(true) {
+		s.stop = s.clock.Start(s.step)
+	}
+}
+
+// Close drops the keys not yet sent; when it returns nothing is said any more.
+func (s *DigitSender) Close() {
+	s.mu.Lock()
+	s.closed = true
+	stop := s.stop
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// step is one frame of a key.
+func (s *DigitSender) step() bool {
+	if s.frame == 0 && !s.next() {
+		return false
+	}
+	if s.tones {
+		s.toneFrame()
+	} else {
+		s.eventFrame()
+	}
+	s.frame = (s.frame + 1) % nextKey
+	return true
+}
+
+// next takes a key off the queue.
+func (s *DigitSender) next() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.queue) == 0 {
+		s.queue = nil
+		s.busy.Store(false)
+		return false
+	}
+	s.digit, s.queue = s.queue[0], s.queue[1:]
+	s.tones = !s.events
+	s.source = rand.Uint32()
+	return true
+}
+
+func (s *DigitSender) eventFrame() {
+	if s.frame >= keyFrames+endFrames-1 {
+		return
+	}
+	dtmf.Event{
+		Key:      byte(s.digit),
+		End:      s.frame >= keyFrames-1,
+		Volume:   keyVolume,
+		Duration: uint16(FrameSize * min(s.frame+1, keyFrames)),
+	}.Put(s.buf[HeaderSize:])
+	s.packet = Packet{Buf: s.buf[:HeaderSize+dtmf.PayloadSize], Event: true}
+	s.send(0)
+}
+
+func (s *DigitSender) toneFrame() {
+	frame := s.buf[HeaderSize : HeaderSize+FrameSize]
+	for i := range frame {
+		frame[i] = g711.SilenceALaw
+		if s.frame < keyFrames {
+			frame[i] = g711.EncodeALaw(dtmf.Tones(byte(s.digit), s.frame*FrameSize+i))
+		}
+	}
+	s.packet = Packet{Buf: s.buf[:HeaderSize+FrameSize], Codec: PCMA}
+	s.send(uint32(s.frame) * FrameSize)
+}
+
+func (s *DigitSender) send(stamp uint32) {
+	s.packet.Start, s.packet.Marker = HeaderSize, s.frame == 0
+	s.packet.Time, s.packet.Seq, s.packet.Source = stamp, uint16(s.frame), s.source
+	s.say(&s.packet)
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package rtp
+
+func newWire(int) (wire, error) { return new(goroutines), nil }
