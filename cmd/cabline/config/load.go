@@ -40,10 +40,11 @@ func Parse(path string, text []byte, env Env) (cfg *Config, warnings Problems, e
 	r := &reader{file: path, at: map[any]*token.Position{}}
 	cfg = Default()
 	root := r.parse(text)
+	readable := len(r.problems) == 0
 	if root != nil {
-		r.section("", root, reflect.ValueOf(cfg).Elem())
+		readable = r.section("", root, reflect.ValueOf(cfg).Elem())
 	}
-	if root != nil || len(r.problems) == 0 {
+	if readable {
 		r.rules(cfg, env)
 	}
 	if len(r.problems) > 0 {

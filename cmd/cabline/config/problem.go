@@ -56,19 +56,20 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// suggest is the end of a message about an unknown name: the known name that is
-// nearest, or all of them when none is near.
+// suggest is the end of a message about an unknown name: the known name it was
+// meant to be, or all of them when it is like none.
 func suggest(name string, known []string) string {
+	known = slices.DeleteFunc(slices.Clone(known), func(k string) bool { return k == "" })
 	if len(known) == 0 {
 		return "there are none"
 	}
 	nearest := slices.MinFunc(known, func(a, b string) int {
 		return cmp.Compare(distance(name, a), distance(name, b))
 	})
-	if d := distance(name, nearest); d <= 2 || d <= len([]rune(nearest))/2 {
+	if distance(name, nearest) <= max(1, len([]rune(nearest))/3) {
 		return fmt.Sprintf("did you mean %q?", nearest)
 	}
-	return "known are " + strings.Join(known, ", ")
+	return "known: " + strings.Join(slices.Compact(known), ", ")
 }
 
 // distance is how many characters must be put in, taken out, replaced or

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -38,7 +41,15 @@ func (r *reader) problem(at *token.Position, format string, args ...any) {
 
 // parse is the document's root, nil when there is none.
 func (r *reader) parse(text []byte) ast.Node {
-	tokens := lexer.Tokenize(string(text))
+	// Windows' editors: a mark at the beginning, and line ends which the library
+	// counts twice.
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+	if !utf8.Valid(text) {
+		r.problem(nil, "not a text in UTF-8")
+		return nil
+	}
+	tokens := joinColons(lexer.Tokenize(string(text)))
 	if !r.plain(tokens) {
 		return nil
 	}
@@ -52,7 +63,7 @@ func (r *reader) parse(text []byte) ast.Node {
 				at = t.Position
 			}
 		}
-		r.problem(at, "no YAML: %s", text)
+		r.problem(at, "not YAML: %s", text)
 		return nil
 	}
 	var root ast.Node
@@ -81,13 +92,13 @@ func (r *reader) plain(tokens token.Tokens) bool {
 			brackets++
 		case token.MappingEndType, token.SequenceEndType:
 			brackets--
-		case token.SequenceEntryType, token.MappingKeyType:
+		case token.SequenceEntryType:
 			onLine++
-		case token.AnchorType, token.AliasType, token.MergeKeyType, token.TagType:
-			r.problem(t.Position, "YAML anchors, aliases and tags are not used here; write the value out")
+		case token.AnchorType, token.AliasType, token.MergeKeyType, token.TagType, token.MappingKeyType:
+			r.problem(t.Position, "YAML anchors, aliases, tags and ? are not used here; write the value out")
 			return false
 		case token.InvalidType:
-			r.problem(t.Position, "no YAML: %s", t.Error)
+			r.problem(t.Position, "not YAML: %s", t.Error)
 			return false
 		}
 		if brackets > maxNesting || onLine > maxNesting || t.Position.IndentNum > 8*maxNesting {
@@ -169,11 +180,12 @@ func (r *reader) list(name string, n ast.Node, v reflect.Value) {
 			r.problem(place(item), "%s: an empty entry", name)
 			continue
 		}
-		r.fill(fmt.Sprintf("%s[%d]", name, i), item, v.Index(i))
+		r.fill(name, item, v.Index(i))
 	}
 }
 
-func (r *reader) section(name string, n ast.Node, v reflect.Value) {
+// section reads keys with their values; ok is false when n is something else.
+func (r *reader) section(name string, n ast.Node, v reflect.Value) (ok bool) {
 	var entries []*ast.MappingValueNode
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -181,8 +193,9 @@ func (r *reader) section(name string, n ast.Node, v reflect.Value) {
 	case *ast.MappingValueNode: // a mapping of one key
 		entries = []*ast.MappingValueNode{n}
 	default:
-		r.problem(place(n), "%s: want keys with values, not %s", name, kind(n))
-		return
+		r.problem(place(n), "%s: want keys with values, not %s", cmp.Or(name, "the file"), kind(n))
+		delete(r.at, v.Addr().Interface())
+		return false
 	}
 	fields, keys := keysOf(v)
 	seen := map[string]bool{}
@@ -199,6 +212,7 @@ func (r *reader) section(name string, n ast.Node, v reflect.Value) {
 		}
 		seen[key] = true
 	}
+	return true
 }
 
 // keysOf is the fields of a struct by their keys, and the keys in their order.

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/md5" //nolint:gosec // digest access authentication is made of it
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
@@ -76,8 +77,17 @@ func (r *reader) phone(name string, p *pbx.Phone, country string) {
 	number, err := pbx.ParsePhone(string(*p), country)
 	if err != nil {
 		r.problem(r.at[p], "%s: %q is no telephone number; write it as +74950000000", name, string(*p))
+		return
 	}
 	*p = number
+}
+
+// missing complains about a key that an entry of a list needs, unless the entry
+// could not be read at all.
+func (r *reader) missing(entry any, format string, args ...any) {
+	if at, read := r.at[entry]; read {
+		r.problem(at, format, args...)
+	}
 }
 
 // unique complains about the second of two entries with the same value.
@@ -90,7 +100,7 @@ func unique[E any, V comparable](r *reader, name string, entries []E, field func
 			continue
 		}
 		if other, taken := first[*v]; taken {
-			r.problem(r.at[v], "%s: %v is here a second time, first in line %d", name, show(*v), r.at[other].Line)
+			r.problem(r.at[v], "%s: %s is here a second time, first in line %d", name, show(*v), r.at[other].Line)
 			continue
 		}
 		first[*v] = v
@@ -98,11 +108,11 @@ func unique[E any, V comparable](r *reader, name string, entries []E, field func
 }
 
 // show is a value in a message to the owner, who may see their own numbers.
-func show(v any) any {
+func show(v any) string {
 	if p, ok := v.(pbx.Phone); ok {
 		return p.Dialable()
 	}
-	return v
+	return fmt.Sprint(v)
 }
 
 func (r *reader) trunks(c *Config) {
@@ -110,19 +120,19 @@ func (r *reader) trunks(c *Config) {
 	for i := range c.Trunks {
 		t := &c.Trunks[i]
 		if t.Name == "" {
-			r.problem(r.at[t], "trunks[%d]: name is missing", i)
+			r.missing(t, "trunks: name is missing")
 		}
 		if t.Transport == "" {
 			t.Transport = "udp"
 		}
-		r.oneOf("transport", &t.Transport, []string{"udp", "tcp"})
-		r.host(i, t)
-		r.phone("caller_id", &t.CallerID, c.Firm.Country)
+		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp"})
+		r.host(t)
+		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)
 		channels += t.Channels
 	}
-	unique(r, "trunk name", c.Trunks, func(t *Trunk) *string { return &t.Name })
+	unique(r, "trunks.name", c.Trunks, func(t *Trunk) *string { return &t.Name })
 	if fit := c.RTP.Ports.size() / 2; channels > fit {
-		r.problem(r.at[&c.RTP.Ports], "rtp.ports: %s has room for %d calls' legs, the trunks have %d channels; a leg takes two ports",
+		r.problem(r.at[&c.RTP.Ports], "rtp.ports: %s has room for %d legs, the trunks have %d channels; a leg takes two ports",
 			c.RTP.Ports, fit, channels)
 	}
 	if len(c.Trunks) == 0 {
@@ -131,9 +141,9 @@ func (r *reader) trunks(c *Config) {
 }
 
 // host completes where a trunk is, and whom to believe that they are it.
-func (r *reader) host(i int, t *Trunk) {
+func (r *reader) host(t *Trunk) {
 	if t.Host == "" {
-		r.problem(r.at[t], "trunks[%d]: host is missing; write the carrier's address, such as sip.carrier.ru:5060", i)
+		r.missing(t, "trunks: host is missing; write the carrier's address, such as sip.carrier.ru:5060")
 		return
 	}
 	host, port, err := net.SplitHostPort(t.Host)
@@ -143,7 +153,7 @@ func (r *reader) host(i int, t *Trunk) {
 	n, err := strconv.ParseUint(port, 10, 16)
 	addr, noAddr := netip.ParseAddr(host)
 	if err != nil || n == 0 || noAddr != nil && !hostname(host) {
-		r.problem(r.at[&t.Host], "host: %q is no host with a port, such as sip.carrier.ru:5060", t.Host)
+		r.problem(r.at[&t.Host], "trunks.host: %q is no host with a port, such as sip.carrier.ru:5060", t.Host)
 		return
 	}
 	t.Host = net.JoinHostPort(host, port)
@@ -152,11 +162,11 @@ func (r *reader) host(i int, t *Trunk) {
 	case noAddr == nil:
 		t.From = []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}
 	default:
-		r.problem(r.at[t], "trunks[%d]: from is missing; list the addresses %s calls from, such as [203.0.113.7]", i, host)
+		r.missing(t, "trunks: from is missing; list the addresses %s calls from, such as [203.0.113.7]", host)
 	}
-	for _, p := range t.From {
-		if p.Bits() == 0 {
-			r.problem(r.at[&t.From], "from: %s lets the whole Internet call as this carrier", p)
+	for i := range t.From {
+		if p := &t.From[i]; p.IsValid() && p.Bits() == 0 {
+			r.problem(r.at[p], "trunks.from: %s lets the whole Internet call as this carrier", p)
 		}
 	}
 }
@@ -177,26 +187,26 @@ func (r *reader) lines(c *Config) {
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		if l.Number == "" {
-			r.problem(r.at[l], "lines[%d]: number is missing", i)
+			r.missing(l, "lines: number is missing")
 		}
-		r.phone("number", &l.Number, c.Firm.Country)
-		r.phone("forward", &l.Forward, c.Firm.Country)
+		r.phone("lines.number", &l.Number, c.Firm.Country)
+		r.phone("lines.forward", &l.Forward, c.Firm.Country)
 		if l.Trunk == "" {
-			r.problem(r.at[l], "lines[%d]: trunk is missing; %s", i, suggest("", trunks))
+			r.missing(l, "lines: trunk is missing; %s", suggest("", trunks))
 		} else if !slices.Contains(trunks, l.Trunk) {
-			r.problem(r.at[&l.Trunk], "unknown trunk %q; %s", l.Trunk, suggest(l.Trunk, trunks))
+			r.problem(r.at[&l.Trunk], "lines.trunk: unknown trunk %q; %s", l.Trunk, suggest(l.Trunk, trunks))
 		}
 		if l.Language == "" {
 			l.Language = c.Firm.Language
 		} else {
-			r.oneOf("language", &l.Language, languages)
+			r.oneOf("lines.language", &l.Language, languages)
 		}
 	}
-	unique(r, "line number", c.Lines, func(l *Line) *pbx.Phone { return &l.Number })
+	unique(r, "lines.number", c.Lines, func(l *Line) *pbx.Phone { return &l.Number })
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		if l.Forward != "" && slices.ContainsFunc(c.Lines, func(o Line) bool { return o.Number == l.Forward }) {
-			r.problem(r.at[&l.Forward], "forward: %s is a line of the firm itself, the call would go round in a circle", l.Forward.Dialable())
+			r.problem(r.at[&l.Forward], "lines.forward: %s is a line of the firm itself, the call would go round in a circle", l.Forward.Dialable())
 		}
 	}
 	r.callerIDs(c)
@@ -211,11 +221,11 @@ func (r *reader) callerIDs(c *Config) {
 		t := &c.Trunks[i]
 		first := slices.IndexFunc(c.Lines, func(l Line) bool { return l.Trunk == t.Name && t.Name != "" })
 		switch {
-		case r.at[&t.CallerID] != nil && t.CallerID != "":
+		case t.CallerID != "":
 		case first >= 0:
 			t.CallerID = c.Lines[first].Number
-		case r.at[&t.CallerID] == nil:
-			r.problem(r.at[t], "trunks[%d]: caller_id is missing, and no line of this trunk can stand in", i)
+		default:
+			r.missing(t, "trunks: caller_id is missing, and no line of this trunk can stand in")
 		}
 	}
 }
@@ -224,11 +234,7 @@ func (r *reader) operators(c *Config, env Env) {
 	for i := range c.Operators {
 		o := &c.Operators[i]
 		if !login.MatchString(o.Login) {
-			at := r.at[&o.Login]
-			if at == nil {
-				at = r.at[o]
-			}
-			r.problem(at, "operators[%d]: login %q; write 1 to 32 small Latin letters, digits, dots, dashes", i, o.Login)
+			r.missing(o, "operators: %q is no login; write up to 32 small Latin letters, digits, dots, dashes", o.Login)
 			continue
 		}
 		if o.Name == "" {
@@ -236,7 +242,7 @@ func (r *reader) operators(c *Config, env Env) {
 		}
 		r.password(o, env)
 	}
-	unique(r, "operator login", c.Operators, func(o *Operator) *string { return &o.Login })
+	unique(r, "operators.login", c.Operators, func(o *Operator) *string { return &o.Login })
 	if len(c.Operators) == 0 {
 		r.warnings.add(r.file, r.at[&c.Operators], "no operators: whoever needs a person will wait in vain")
 	}
@@ -265,8 +271,13 @@ func (r *reader) password(o *Operator, env Env) {
 	if len(password) < 8 {
 		r.warnings.add(r.file, r.at[o], "operator %q: the password is shorter than 8 characters", o.Login)
 	}
-	sum := md5.Sum([]byte(o.Login + ":" + Realm + ":" + password)) //nolint:gosec // RFC 7616 §3.4.2
-	o.HA1 = Secret(hex.EncodeToString(sum[:]))
+	o.HA1 = Secret(md5hex(o.Login + ":" + Realm + ":" + password))
+}
+
+// md5hex is the hash of digest access authentication (RFC 7616 §3.4.2).
+func md5hex(text string) string {
+	sum := md5.Sum([]byte(text)) //nolint:gosec // JsSIP knows no other
+	return hex.EncodeToString(sum[:])
 }
 
 // branches warns of callers nobody will answer and of operators nobody will call.
