@@ -1,0 +1,91 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+
+	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx"
+)
+
+// Rejection is a final answer to our INVITE other than 2xx.
+type Rejection struct {
+	Code   int
+	Reason string // as the peer worded it
+}
+
+func (r Rejection) Error() string { return fmt.Sprintf("SIP %d %q", r.Code, r.Reason) }
+
+// Is says what a code means to a caller.
+func (r Rejection) Is(target error) bool { return target == meaning(r.Code) }
+
+// meaning puts the codes of RFC 3261 §21 and RFC 8197 into the exchange's words.
+func meaning(code int) error {
+	switch code {
+	case 486, 600:
+		return pbx.ErrBusy
+	case 480, 487:
+		return pbx.ErrNoAnswer
+	case 401, 402, 403, 407, 603, 607, 608:
+		return pbx.ErrRejected
+	}
+	return pbx.ErrUnreachable
+}
+
+// refusals are the answers to a leg that arrived and is not wanted, in the
+// order in which they are looked for.
+var refusals = []struct {
+	why  error
+	code int
+}{
+	{pbx.ErrBusy, wire.StatusBusyHere},
+	{pbx.ErrRejected, wire.StatusGlobalDecline},
+	{pbx.ErrNotAllowed, wire.StatusForbidden},
+	{pbx.ErrNoChannel, wire.StatusServiceUnavailable},
+	{pbx.ErrShutdown, wire.StatusServiceUnavailable},
+	{pbx.ErrUnreachable, wire.StatusNotFound},
+}
+
+func refusal(why error) int {
+	for _, r := range refusals {
+		if errors.Is(why, r.why) {
+			return r.code
+		}
+	}
+	return wire.StatusTemporarilyUnavailable
+}
+
+// byeReason is the Reason header of a BYE (RFC 3326): causes of Q.850.
+func byeReason(why error) string {
+	switch {
+	case errors.Is(why, pbx.ErrMediaLost):
+		return `Q.850;cause=41;text="Media lost"`
+	case errors.Is(why, pbx.ErrShutdown):
+		return `Q.850;cause=31;text="Shutdown"`
+	}
+	return `Q.850;cause=16;text="Normal call clearing"`
+}
+
+// phrase is the reason phrase of a code.
+func phrase(code int) string {
+	if p, ok := phrases[code]; ok {
+		return p
+	}
+	return "Error"
+}
+
+var phrases = map[int]string{
+	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusOK: "OK",
+	wire.StatusBadRequest: "Bad Request", wire.StatusUnauthorized: "Unauthorized", wire.StatusForbidden: "Forbidden",
+	wire.StatusNotFound: "Not Found", wire.StatusMethodNotAllowed: "Method Not Allowed",
+	wire.StatusProxyAuthRequired: "Proxy Authentication Required", wire.StatusUnsupportedMediaType: "Unsupported Media Type",
+	416: "Unsupported URI Scheme", wire.StatusBadExtension: "Bad Extension", 422: "Session Interval Too Small",
+	423: "Interval Too Brief", wire.StatusTemporarilyUnavailable: "Temporarily Unavailable",
+	wire.StatusCallTransactionDoesNotExists: "Call/Transaction Does Not Exist", wire.StatusTooManyHops: "Too Many Hops",
+	wire.StatusBusyHere: "Busy Here", wire.StatusRequestTerminated: "Request Terminated",
+	wire.StatusNotAcceptableHere: "Not Acceptable Here", wire.StatusRequestPending: "Request Pending",
+	wire.StatusInternalServerError: "Server Internal Error", wire.StatusNotImplemented: "Not Implemented",
+	wire.StatusServiceUnavailable: "Service Unavailable", wire.StatusVersionNotSupported: "Version Not Supported",
+	wire.StatusGlobalDecline: "Decline",
+}

@@ -1,0 +1,85 @@
+package sip
+
+import (
+	"context"
+	"net/netip"
+
+	"cabline/media"
+	"cabline/pbx"
+)
+
+// Config is what a Server needs. Zero fields take the defaults named.
+type Config struct {
+	Listen    []Listen
+	Public    netip.Addr // put into Contact and SDP when behind NAT; zero: the address listened on
+	Realm     string     // of digest; "cabline"
+	UserAgent string     // "Cabline"
+	Country   string     // in which numbers are written; "RU"
+	Trunks    []Trunk
+	MaxCalls  int      // legs at once; 10000
+	Origins   []string // hosts besides our own whose pages may open a WebSocket
+
+	// Accounts returns an operator's HA1: MD5(login:realm:password) in hex.
+	Accounts func(login string) (ha1 string, ok bool)
+	Exchange Exchange
+
+	// RTP opens the audio of a leg over plain RTP: the address to bind (may be
+	// unspecified) and the one to put into SDP.
+	RTP func(bind, advertise netip.Addr) (Audio, error)
+	// Browser opens the audio of a leg over ICE and DTLS; nil: browsers are refused.
+	Browser func() (Audio, error)
+}
+
+// Listen is one address to receive SIP on.
+type Listen struct {
+	Network string // "udp" or "tcp"
+	Addr    netip.AddrPort
+}
+
+// Trunk is a carrier, known by address.
+type Trunk struct {
+	Name      string
+	Target    string         // host:port calls are sent to; empty: calls only come in
+	Transport string         // "udp" (default) or "tcp"
+	From      []netip.Prefix // where its calls come from
+	CallerID  pbx.Phone      // shown when a call names no number of its own
+	Channels  int            // calls at once, both directions; 0: no limit
+}
+
+// Exchange is what arriving calls and registrations are told to.
+type Exchange interface {
+	// Incoming runs the story of a leg; it returns when the call is over.
+	Incoming(ctx context.Context, leg pbx.Leg, a pbx.Arrival)
+	// SetOnline says whether an operator has a phone or a page registered.
+	SetOnline(login string, online bool)
+}
+
+// Audio is the audio of one leg. If it also has Lost() <-chan struct{}, the
+// leg ends with pbx.ErrMediaLost when that channel closes.
+type Audio interface {
+	media.Port
+	Offer() ([]byte, error)              // SDP for an INVITE we send
+	Answer(offer []byte) ([]byte, error) // their offer, our answer; again for a re-INVITE
+	Accept(answer []byte) error          // their answer to our Offer
+	Heard(d media.Digit)                 // a key that came by SIP INFO
+	Close() error
+}
+
+func (c Config) withDefaults() Config {
+	if c.Realm == "" {
+		c.Realm = "cabline"
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "Cabline"
+	}
+	if c.Country == "" {
+		c.Country = "RU"
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 10000
+	}
+	if c.Accounts == nil {
+		c.Accounts = func(string) (string, bool) { return "", false }
+	}
+	return c
+}

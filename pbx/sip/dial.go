@@ -1,0 +1,305 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx"
+)
+
+var _ pbx.Dialer = (*Server)(nil)
+
+// patience is how long the peer may stay silent before it counts as dead.
+const patience = 5 * time.Second
+
+// Dial implements pbx.Dialer.
+func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
+	if s.stopping.Load() {
+		return nil, pbx.ErrShutdown
+	}
+	if to.Operator != "" {
+		return nil, pbx.ErrUnreachable
+	}
+	leg, err := s.dialTrunk(ctx, to)
+	if err != nil {
+		return nil, err // not a nil *Leg in an interface
+	}
+	return leg, nil
+}
+
+func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
+	t, err := s.trunkFor(to)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := t.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.pathTo(t.Transport, peer, true)
+	if err != nil {
+		return nil, err
+	}
+	from := to.From
+	if from == "" {
+		from = t.CallerID
+	}
+	d := dialog{
+		path: p, callID: newCallID(), localTag: newTag(),
+		local:  numberURI(from, p.here.String(), 0),
+		remote: numberURI(to.Number, t.host, 0),
+		target: numberURI(to.Number, peer.Addr().String(), int(peer.Port())),
+	}
+	if !t.seize() {
+		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
+	}
+	return s.call(ctx, party{trunk: t, number: to.Number}, d)
+}
+
+func numberURI(number pbx.Phone, host string, port int) wire.Uri {
+	user := token(number.Dialable())
+	if user == "" {
+		user, host = "anonymous", "anonymous.invalid"
+	}
+	return wire.Uri{Scheme: "sip", User: user, Host: host, Port: port}
+}
+
+// call opens the audio, sends the INVITE and waits for its end. A party's
+// channel that was seized is free again when it fails.
+func (s *Server) call(ctx context.Context, who party, d dialog, extra ...wire.Header) (*Leg, error) {
+	audio, err := s.openAudio(d.path, nil)
+	if err != nil {
+		who.release()
+		return nil, err
+	}
+	l := s.newLeg(ctx, who, d, audio)
+	l.state = calling
+	if !s.enter(l) {
+		l.lose(pbx.ErrNoChannel)
+		return nil, fmt.Errorf("too many calls: %w", pbx.ErrNoChannel)
+	}
+	sdp, err := audio.Offer()
+	if err != nil {
+		l.lose(err)
+		return nil, fmt.Errorf("offer: %w", err)
+	}
+	if err := l.invite(ctx, sdp, extra); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// lose ends a leg that did not come up.
+func (l *Leg) lose(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var r Rejection
+	if errors.As(why, &r) {
+		l.code = r.Code
+	}
+	l.leave()
+	l.finish(why)
+}
+
+// invite sends the INVITE and waits until the leg is up, refused, or given up.
+func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
+	l.mu.Lock()
+	req := l.request(wire.INVITE)
+	req.AppendHeader(l.contact())
+	l.mu.Unlock()
+	req.AppendHeader(wire.NewHeader("Allow", allowed))
+	req.AppendHeader(wire.NewHeader("Supported", "timer"))
+	for _, h := range extra {
+		req.AppendHeader(h)
+	}
+	req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+	req.SetBody(sdp)
+
+	connect, cancel := context.WithTimeout(ctx, connectTime)
+	tx, err := l.server.transactions.Request(connect, req)
+	cancel()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", pbx.ErrUnreachable, err)
+		l.lose(err)
+		return err
+	}
+	tx.OnRetransmission(l.server.strayResponse)
+	return l.wait(ctx, req, tx)
+}
+
+// wait reads the answers to the INVITE.
+func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) error {
+	silence := time.NewTimer(patience)
+	defer silence.Stop()
+	heard := false
+	for {
+		var why error
+		select {
+		case res := <-tx.Responses():
+			switch {
+			case res.IsProvisional():
+				heard = true
+				silence.Stop()
+				continue
+			case res.IsSuccess():
+				tx.Terminate() // repetitions come to strayResponse
+				return l.established(res)
+			}
+			why = Rejection{res.StatusCode, res.Reason}
+			l.lose(why)
+			return why
+		case <-tx.Done():
+			why = fmt.Errorf("%w: %w", pbx.ErrUnreachable, tx.Err())
+			l.lose(why)
+			return why
+		case <-silence.C:
+			why = fmt.Errorf("no answer to INVITE within %s: %w", patience, pbx.ErrUnreachable)
+		case <-ctx.Done():
+			why = context.Cause(ctx)
+		}
+		l.mu.Lock()
+		l.finish(why)
+		l.mu.Unlock()
+		l.server.work.Go(func() { l.abandon(req, tx, heard, why) })
+		return why
+	}
+}
+
+// abandon sees an INVITE that nobody waits for any more to its end: CANCEL as
+// soon as the peer has shown signs of life (RFC 3261 §9.1), ACK and BYE where
+// the answer crossed it.
+func (l *Leg) abandon(req *wire.Request, tx *wire.ClientTx, heard bool, why error) {
+	defer l.lose(why)
+	deadline := time.NewTimer(64 * wire.T1)
+	defer deadline.Stop()
+	if heard {
+		l.cancel(req, why)
+	}
+	for {
+		select {
+		case res := <-tx.Responses():
+			switch {
+			case res.IsProvisional():
+				if !heard {
+					heard = true
+					l.cancel(req, why)
+				}
+				continue
+			case res.IsSuccess():
+				tx.Terminate()
+				l.server.refuseFork(l.path, res)
+			}
+			return
+		case <-tx.Done():
+			return
+		case <-deadline.C:
+			tx.Terminate()
+			return
+		}
+	}
+}
+
+// cancel takes the INVITE req back.
+func (l *Leg) cancel(req *wire.Request, why error) {
+	l.mu.Lock()
+	c := l.compose(wire.CANCEL, req.CSeq().SeqNo)
+	l.mu.Unlock()
+	*c.Via() = *req.Via() // RFC 3261 §9.1: the same branch
+	if errors.Is(why, pbx.ErrElsewhere) {
+		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
+	}
+	l.server.work.Go(func() { l.server.deliver(l.ctx, c) })
+}
+
+// established is the first 2xx: the dialog stands.
+func (l *Leg) established(res *wire.Response) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reach(res); err != nil {
+		l.leave()
+		l.finish(err)
+		return err
+	}
+	l.state, l.acked, l.code, l.answered = up, true, res.StatusCode, time.Now()
+	l.ack(l.localSeq)
+	if err := l.audio.Accept(res.Body()); err != nil {
+		err = fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
+		l.bye(err)
+		l.finish(err)
+		return err
+	}
+	return nil
+}
+
+// reach is the UAC's side of a dialog (RFC 3261 §12.1.2).
+func (d *dialog) reach(res *wire.Response) error {
+	to := res.To()
+	if to == nil || !cleanHeader(to) {
+		return fmt.Errorf("To: %w: %w", errMalformed, pbx.ErrUnreachable)
+	}
+	d.remoteTag, _ = to.Params.Get("tag")
+	if res.Contact() == nil {
+		return nil // wrong, but the way the INVITE went may do
+	}
+	routes := recordRoutes(res)
+	slices.Reverse(routes)
+	if err := d.hear(res.Contact(), routes); err != nil {
+		return fmt.Errorf("%w: %w", err, pbx.ErrUnreachable)
+	}
+	return nil
+}
+
+// ack acknowledges a 2xx to the INVITE with number seq. The lock is held.
+func (l *Leg) ack(seq uint32) {
+	// Lost, it is sent again when the 2xx comes again.
+	_ = l.server.transport.WriteMsg(l.compose(wire.ACK, seq))
+}
+
+// strayResponse is a response no transaction waits for. A 2xx is repeated
+// because our ACK was lost, or comes from another branch of a fork, or after we
+// gave up (RFC 3261 §13.2.2.4).
+func (s *Server) strayResponse(res *wire.Response) {
+	from, to, seq := res.From(), res.To(), res.CSeq()
+	if !res.IsSuccess() || from == nil || to == nil || seq == nil || seq.MethodName != wire.INVITE || res.CallID() == nil {
+		return
+	}
+	local, _ := from.Params.Get("tag")
+	l, lately := s.legs.find(local)
+	if !lately {
+		return // not of ours
+	}
+	if l == nil {
+		if p, err := s.pathBack(res, true); err == nil {
+			s.refuseFork(p, res)
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch tag, _ := to.Params.Get("tag"); {
+	case l.state == calling: // the first one is on its way to Dial
+	case tag == l.remoteTag:
+		l.ack(seq.SeqNo)
+	default:
+		s.refuseFork(l.path, res)
+	}
+}
+
+// refuseFork ends a dialog we do not want: ACK and BYE, from what the 2xx says.
+func (s *Server) refuseFork(p path, res *wire.Response) {
+	from := res.From()
+	l := &Leg{server: s, dialog: dialog{path: p, callID: string(*res.CallID()), local: from.Address, localSeq: res.CSeq().SeqNo}}
+	l.localTag, _ = from.Params.Get("tag")
+	l.remote = res.To().Address
+	if res.Contact() == nil || l.reach(res) != nil {
+		return
+	}
+	l.ack(l.localSeq)
+	req := l.request(wire.BYE)
+	s.work.Go(func() { s.deliver(context.Background(), req) })
+}

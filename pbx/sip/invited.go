@@ -1,0 +1,288 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+	"github.com/rs/zerolog"
+
+	"cabline/pbx"
+)
+
+// arrival is an INVITE that still wants its final answer.
+type arrival struct {
+	req *wire.Request
+	tx  *wire.ServerTx
+	sdp []byte // our answer; nil: they made no offer, so we shall
+}
+
+// invited deals with an INVITE that begins a call.
+func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
+	tag, _ := req.To().Params.Get("tag")
+	if _, lately := s.legs.find(tag); lately {
+		tx.Terminate() // a late copy; the first one was dealt with
+		return
+	}
+	t := s.trunkFrom(req)
+	if t == nil {
+		s.answer(req, tx, wire.StatusForbidden)
+		return
+	}
+	to := numberIn(&req.Recipient, s.cfg.Country)
+	switch {
+	case to == "":
+		s.answer(req, tx, wire.StatusNotFound)
+		return
+	case s.stopping.Load():
+		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
+		return
+	case !t.seize():
+		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
+		return
+	}
+	_ = tx.Respond(respond(req, wire.StatusTrying)) // lost, it is sent again when the INVITE comes again
+	who := party{trunk: t, number: callerOf(req, s.cfg.Country)}
+	leg, err := s.arrive(ctx, who, req, tx)
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("trunk", t.Name).Msg("a call could not be taken")
+		r := Rejection{Code: wire.StatusInternalServerError}
+		errors.As(err, &r)
+		s.answer(req, tx, r.Code, retryAfter())
+		return
+	}
+	arrival := pbx.Arrival{From: leg.number, To: to, Trunk: t.Name}
+	s.work.Go(func() { s.tell(ctx, leg, arrival) })
+}
+
+// tell runs the story of a leg. Whatever becomes of it, the leg is over then.
+func (s *Server) tell(ctx context.Context, leg *Leg, a pbx.Arrival) {
+	err := leg.run(ctx, func(ctx context.Context) { s.cfg.Exchange.Incoming(ctx, leg, a) })
+	if err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Str("leg", leg.callID).Msg("a call's story broke")
+	}
+	_ = leg.HangUp(ctx, err)
+}
+
+// arrive makes the leg of an INVITE: its dialog, its audio, its ringing. When
+// it fails the party's channel is free again; an error that is a Rejection says
+// what to answer.
+func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *wire.ServerTx) (*Leg, error) {
+	d, audio, sdp, err := s.meet(req, who.trunk != nil)
+	if err != nil {
+		who.release()
+		return nil, err
+	}
+	l := s.newLeg(ctx, who, d, audio)
+	l.arrival = &arrival{req: req, tx: tx, sdp: sdp}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !s.enter(l) {
+		l.finish(pbx.ErrNoChannel)
+		return nil, Rejection{wire.StatusServiceUnavailable, "too many calls"}
+	}
+	if tx.OnCancel(func(*wire.Request) { s.work.Go(l.cancelled) }) {
+		_ = l.arrival.respond(wire.StatusRinging, nil, l.contact())
+	} else {
+		s.work.Go(l.cancelled)
+	}
+	return l, nil
+}
+
+// meet makes of an INVITE a dialog, the audio that suits its offer and our
+// answer to it, if there was one.
+func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, error) {
+	d, err := s.dialogOf(req, isTrunk)
+	if err != nil {
+		return dialog{}, nil, nil, err
+	}
+	offer := req.Body()
+	if len(offer) > 0 && !isSDP(req) {
+		return dialog{}, nil, nil, Rejection{wire.StatusUnsupportedMediaType, "only SDP"}
+	}
+	audio, err := s.openAudio(d.path, offer)
+	if err != nil || len(offer) == 0 {
+		return d, audio, nil, err
+	}
+	sdp, err := audio.Answer(offer)
+	if err != nil {
+		_ = audio.Close()
+		return dialog{}, nil, nil, fmt.Errorf("%w: %w", Rejection{wire.StatusNotAcceptableHere, "SDP"}, err)
+	}
+	return d, audio, sdp, nil
+}
+
+// dialogOf is the UAS's side of a dialog (RFC 3261 §12.1.1).
+func (s *Server) dialogOf(req *wire.Request, isTrunk bool) (dialog, error) {
+	p, err := s.pathBack(req, isTrunk)
+	if err != nil {
+		return dialog{}, err
+	}
+	from, to := req.From(), req.To()
+	d := dialog{path: p, callID: string(*req.CallID()), local: *to.Address.Clone(), remote: *from.Address.Clone(), remoteSeq: req.CSeq().SeqNo}
+	d.localTag, _ = to.Params.Get("tag")
+	d.remoteTag, _ = from.Params.Get("tag")
+	if err := d.hear(req.Contact(), recordRoutes(req)); err != nil {
+		return dialog{}, fmt.Errorf("%w: %w", Rejection{wire.StatusBadRequest, "no way back"}, err)
+	}
+	return d, nil
+}
+
+// openAudio opens plain RTP, or ICE and DTLS where the offer or the transport
+// is a browser's.
+func (s *Server) openAudio(p path, offer []byte) (Audio, error) {
+	browser := strings.HasPrefix(p.network, "WS") && len(offer) == 0 || bytes.Contains(offer, []byte("a=fingerprint:"))
+	if !browser {
+		audio, err := s.cfg.RTP(p.bind, p.here)
+		if err != nil {
+			return nil, fmt.Errorf("open audio: %w", err)
+		}
+		return audio, nil
+	}
+	if s.cfg.Browser == nil {
+		return nil, Rejection{wire.StatusNotAcceptableHere, "no WebRTC here"}
+	}
+	audio, err := s.cfg.Browser()
+	if err != nil {
+		return nil, fmt.Errorf("open audio: %w", err)
+	}
+	return audio, nil
+}
+
+// enter puts a leg into the table; until it leaves, it is work.
+func (s *Server) enter(l *Leg) bool {
+	if !s.legs.add(l, s.cfg.MaxCalls) {
+		return false
+	}
+	s.work.begin()
+	return true
+}
+
+// cancelled is a CANCEL, which sipgo has answered together with the INVITE.
+func (l *Leg) cancelled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != arriving {
+		return
+	}
+	l.code = wire.StatusRequestTerminated
+	l.leave()
+	l.finish(pbx.ErrHungUp)
+}
+
+// refuse answers the INVITE with what why means. The lock is held.
+func (l *Leg) refuse(why error) error {
+	l.code = refusal(why)
+	var extra []wire.Header
+	if l.code == wire.StatusServiceUnavailable {
+		extra = append(extra, retryAfter())
+	}
+	err := l.arrival.respond(l.code, nil, extra...)
+	l.leave()
+	return err
+}
+
+// respond answers the INVITE.
+func (a *arrival) respond(code int, sdp []byte, headers ...wire.Header) error {
+	res := respond(a.req, code, headers...)
+	if sdp != nil {
+		res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		res.SetBody(sdp)
+	}
+	return a.tx.Respond(res)
+}
+
+// Answer implements pbx.Leg. Where the peer made no offer it returns when their
+// ACK has brought the answer to ours.
+func (l *Leg) Answer(ctx context.Context) error {
+	late, err := l.accept()
+	if err != nil || late == nil {
+		return err
+	}
+	select {
+	case <-late:
+		return context.Cause(l.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+}
+
+// accept sends the 200. The channel closes with the ACK; nil: it brings nothing.
+func (l *Leg) accept() (late <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ctx.Err() != nil:
+		return nil, context.Cause(l.ctx)
+	case l.state != arriving:
+		return nil, nil
+	}
+	a := l.arrival
+	sdp := a.sdp
+	if sdp == nil {
+		if sdp, err = l.audio.Offer(); err != nil {
+			_ = l.refuse(err)
+			l.finish(err)
+			return nil, fmt.Errorf("offer: %w", err)
+		}
+	}
+	pending := &accepted{seq: a.req.CSeq().SeqNo, conn: a.tx.Connection(), done: make(chan struct{}), offered: a.sdp == nil}
+	pending.res = respond(a.req, wire.StatusOK, l.contact(), wire.NewHeader("Allow", allowed))
+	pending.res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+	pending.res.SetBody(sdp)
+	if err := a.tx.Respond(pending.res); err != nil {
+		// A CANCEL was faster, or the connection is gone. sipgo repeats the last
+		// response it was given, so it must be the one that counts.
+		_ = a.respond(wire.StatusRequestTerminated, nil)
+		l.code = wire.StatusRequestTerminated
+		l.leave()
+		l.finish(pbx.ErrHungUp)
+		return nil, pbx.ErrHungUp
+	}
+	l.state, l.arrival, l.code, l.answered = up, nil, wire.StatusOK, time.Now()
+	l.repeat(pending)
+	if pending.offered {
+		return pending.done, nil
+	}
+	return nil, nil
+}
+
+// callerOf is who calls over a trunk: the network's word (RFC 3325) before the
+// caller's, and nobody where the caller asked for privacy (RFC 3323).
+func callerOf(req *wire.Request, country string) pbx.Phone {
+	from := req.From()
+	if strings.EqualFold(from.Address.User, "anonymous") || strings.EqualFold(from.Address.Host, "anonymous.invalid") {
+		return ""
+	}
+	if h := req.GetHeader("privacy"); h != nil && !strings.EqualFold(strings.TrimSpace(h.Value()), "none") {
+		return ""
+	}
+	for _, h := range req.GetHeaders("p-asserted-identity") {
+		var uri wire.Uri
+		if _, err := wire.ParseAddressValue(h.Value(), &uri, nil); err == nil {
+			if phone := numberIn(&uri, country); phone != "" {
+				return phone
+			}
+		}
+	}
+	return numberIn(&from.Address, country)
+}
+
+func isSDP(msg interface {
+	ContentType() *wire.ContentTypeHeader
+}) bool {
+	h := msg.ContentType()
+	if h == nil {
+		return true // RFC 3261 §7.4.1 says should, carriers forget it
+	}
+	kind, _, _ := strings.Cut(string(*h), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/sdp")
+}
+
+func retryAfter() wire.Header { return wire.NewHeader("Retry-After", "5") }

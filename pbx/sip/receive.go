@@ -1,0 +1,113 @@
+package sip
+
+import (
+	"context"
+	"hash/maphash"
+	"runtime/debug"
+	"strconv"
+
+	wire "github.com/emiago/sipgo/sip"
+	"github.com/rs/zerolog"
+)
+
+// tagRequest gives a request outside a dialog the To tag all its answers will
+// carry, before anyone else sees it. The tag follows from the transaction, so
+// that repetitions, and the CANCEL, get the same one (RFC 3261 §8.2.6.2, §9.2),
+// and from a secret of this process, so that nobody can guess it.
+func (s *Server) tagRequest(msg wire.Message) {
+	req, ok := msg.(*wire.Request)
+	if !ok || req.Method == wire.ACK {
+		return
+	}
+	if to := req.To(); to != nil && !to.Params.Has("tag") {
+		to.Params.Add("tag", s.tagFor(req))
+	}
+}
+
+func (s *Server) tagFor(req *wire.Request) string {
+	var h maphash.Hash
+	h.SetSeed(s.tagSeed)
+	if via := req.Via(); via != nil {
+		branch, _ := via.Params.Get("branch")
+		_, _ = h.WriteString(branch)
+	}
+	if id := req.CallID(); id != nil {
+		_, _ = h.WriteString(string(*id))
+	}
+	if from := req.From(); from != nil {
+		tag, _ := from.Params.Get("tag")
+		_, _ = h.WriteString(tag)
+	}
+	if cseq := req.CSeq(); cseq != nil {
+		_, _ = h.WriteString(strconv.Itoa(int(cseq.SeqNo)))
+	}
+	return "c" + strconv.FormatUint(h.Sum64(), 36)
+}
+
+// receive deals with one request; sipgo runs it in a goroutine of its own.
+func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			zerolog.Ctx(ctx).Error().Interface("panic", fault).Bytes("stack", debug.Stack()).
+				Str("method", string(req.Method)).Msg("dealing with a request")
+			s.answer(req, tx, wire.StatusInternalServerError)
+		}
+	}()
+	if req.Method == wire.ACK {
+		defer tx.Terminate() // sipgo makes a transaction even of this
+	}
+	if code := invalid(req); code != 0 {
+		s.answer(req, tx, code)
+		return
+	}
+	tag, _ := req.To().Params.Get("tag")
+	if req.Method == wire.ACK || tag != s.tagFor(req) {
+		s.inDialog(req, tx, tag)
+		return
+	}
+	switch req.Method {
+	case wire.INVITE:
+		s.invited(ctx, req, tx)
+	case wire.OPTIONS:
+		s.answer(req, tx, wire.StatusOK, capabilities()...)
+	case wire.CANCEL, wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
+		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+	case wire.REGISTER, wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH:
+		s.answer(req, tx, wire.StatusMethodNotAllowed, capabilities()...)
+	default:
+		s.answer(req, tx, wire.StatusNotImplemented, capabilities()...)
+	}
+}
+
+// answer sends a final response to a request. A transaction that needs no
+// ACK and whose answer comes out the same again is forgotten at once.
+func (s *Server) answer(req *wire.Request, tx *wire.ServerTx, code int, headers ...wire.Header) {
+	if req.Method == wire.ACK {
+		return
+	}
+	res := respond(req, code, headers...)
+	_ = tx.Respond(res) // the peer repeats the request, or is gone
+	switch req.Method {
+	case wire.INVITE, wire.INFO, wire.UPDATE:
+	default:
+		tx.Terminate()
+	}
+}
+
+// respond builds a response: what RFC 3261 §8.2.6 has us repeat of the request,
+// and the headers given.
+func respond(req *wire.Request, code int, headers ...wire.Header) *wire.Response {
+	res := wire.NewResponseFromRequest(req, code, phrase(code), nil)
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	return res
+}
+
+func capabilities() []wire.Header {
+	return []wire.Header{
+		wire.NewHeader("Allow", allowed),
+		wire.NewHeader("Accept", "application/sdp, application/dtmf-relay, application/dtmf"),
+		wire.NewHeader("Supported", "timer"),
+	}
+}

@@ -1,0 +1,205 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"cabline/pbx"
+)
+
+// Server is the SIP side of the exchange.
+type Server struct {
+	cfg    Config
+	trunks []*trunk
+	udp    []*socket
+	tcp    []net.Listener
+
+	transport    *wire.TransportLayer
+	transactions *wire.TransactionLayer
+
+	legs     legTable
+	tagSeed  maphash.Seed
+	work     work
+	stopping atomic.Bool
+}
+
+// farewell is how long calls get to end by themselves when the exchange stops,
+// and then again until those that did not are cut off.
+const farewell = 3 * time.Second
+
+// New opens the sockets. Nothing is read from them before Serve.
+func New(cfg Config) (*Server, error) {
+	prepareSipgo()
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed()}
+	s.legs.init()
+	for _, t := range s.cfg.Trunks {
+		trunk, err := newTrunk(t)
+		if err != nil {
+			return nil, err
+		}
+		s.trunks = append(s.trunks, trunk)
+	}
+	for _, l := range s.cfg.Listen {
+		if err := s.listen(l); err != nil {
+			s.closeSockets()
+			return nil, err
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	s.transport = wire.NewTransportLayer(net.DefaultResolver, wire.NewParser(), nil, wire.WithTransportLayerLogger(log))
+	s.transport.OnMessage(s.tagRequest) // before the transaction layer, which is added next
+	s.transactions = wire.NewTransactionLayer(s.transport,
+		wire.WithTransactionLayerLogger(log),
+		wire.WithTransactionLayerTerminateOnConnClose(),
+		wire.WithTransactionLayerUnhandledResponseHandler(s.strayResponse))
+	return s, nil
+}
+
+func (s *Server) listen(l Listen) error {
+	switch l.Network {
+	case "udp":
+		socket, err := openSocket(l.Addr)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		s.udp = append(s.udp, socket)
+	case "tcp":
+		listener, err := net.Listen(family("tcp", l.Addr), l.Addr.String())
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		s.tcp = append(s.tcp, listener)
+	default:
+		return fmt.Errorf("listen on %q: only udp and tcp", l.Network)
+	}
+	return nil
+}
+
+// Addrs is what was bound, in the order of Config.Listen by network.
+func (s *Server) Addrs() []Listen {
+	var bound []Listen
+	for _, socket := range s.udp {
+		bound = append(bound, Listen{"udp", socket.addr})
+	}
+	for _, l := range s.tcp {
+		bound = append(bound, Listen{"tcp", unmap(l.Addr().(*net.TCPAddr).AddrPort())})
+	}
+	return bound
+}
+
+// Serve receives until ctx ends. Then new calls are refused, stories learn of
+// it by their context, legs that are still there are hung up, and Serve returns
+// when all is closed. It may be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	calls, endCalls := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer endCalls(nil)
+	s.transactions.OnRequest(func(req *wire.Request, tx *wire.ServerTx) { s.receive(calls, req, tx) })
+
+	var readers errgroup.Group
+	for _, socket := range s.udp {
+		readers.Go(func() error { return s.transport.ServeUDP(socket) })
+	}
+	for _, l := range s.tcp {
+		readers.Go(func() error { return s.transport.ServeTCP(l) })
+	}
+	broken := make(chan error, 1)
+	go func() { broken <- readers.Wait() }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-broken:
+		broken <- nil
+		err = fmt.Errorf("sip socket: %w", err)
+	}
+	s.stopping.Store(true)
+	endCalls(pbx.ErrShutdown)
+	s.sayGoodbye(calls)
+	s.closeSockets()
+	s.transactions.Close()
+	err = errors.Join(err, s.transport.Close())
+	<-broken
+	return err
+}
+
+// sayGoodbye waits for stories and open requests, and hangs up what is left.
+func (s *Server) sayGoodbye(ctx context.Context) {
+	done := s.work.wait()
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
+	select {
+	case <-done:
+		return
+	case <-patience.C:
+	}
+	for _, leg := range s.legs.all() {
+		if err := leg.HangUp(ctx, pbx.ErrShutdown); err != nil {
+			zerolog.Ctx(ctx).Debug().Err(err).Msg("hang up at shutdown")
+		}
+	}
+	patience.Reset(farewell)
+	select {
+	case <-done:
+	case <-patience.C:
+		zerolog.Ctx(ctx).Warn().Int("legs", len(s.legs.all())).Msg("stopped with calls still open")
+	}
+}
+
+func (s *Server) closeSockets() {
+	for _, socket := range s.udp {
+		_ = socket.Close()
+	}
+	for _, l := range s.tcp {
+		_ = l.Close()
+	}
+}
+
+// prepareSipgo sets what sipgo keeps in variables of its package.
+var prepareSipgo = sync.OnceFunc(func() {
+	// Its own logging would print whatever a scanner sends.
+	wire.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	// Larger messages leave in fragments: an SDP with many codecs does not fit
+	// 1300 bytes, and a refused message is worse than a fragmented one.
+	wire.UDPMTUSize = 65000
+	// RFC 6026 §7.1 and §7.2 keep transactions for 64*T1 after a 2xx. Our dialogs
+	// absorb late repetitions themselves, for a tenth of the memory.
+	wire.Timer_L, wire.Timer_M = wire.T4, wire.T4
+})
+
+// socket is a UDP socket and where it is bound.
+type socket struct {
+	net.PacketConn
+	addr netip.AddrPort
+}
+
+func openSocket(addr netip.AddrPort) (*socket, error) {
+	conn, err := net.ListenPacket(family("udp", addr), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())}, nil
+}
+
+// family keeps 0.0.0.0 from becoming [::].
+func family(network string, addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return network + "4"
+	}
+	return network
+}
+
+func unmap(addr netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}

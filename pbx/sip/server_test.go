@@ -1,0 +1,179 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+	"github.com/rs/zerolog"
+
+	"cabline/media"
+	"cabline/pbx"
+)
+
+func TestMain(m *testing.M) {
+	// A tenth of RFC 3261's, for this process: 64*T1 is 3.2 s here.
+	wire.SetTimers(50*time.Millisecond, 400*time.Millisecond, 500*time.Millisecond)
+	os.Exit(m.Run())
+}
+
+// port is audio that only writes down what it is told.
+type port struct {
+	mu      sync.Mutex
+	offers  []string
+	answers []string
+	heard   []media.Digit
+	closed  chan struct{}
+	lost    chan struct{}
+	refuse  error
+	name    string
+}
+
+func newPort(name string) *port {
+	return &port{name: name, closed: make(chan struct{}), lost: make(chan struct{})}
+}
+
+func (p *port) WriteRTP(*media.Packet)                            {}
+func (p *port) Plug(media.Sink)                                   {}
+func (p *port) Play(ctx context.Context, what media.Speech) error { return nil }
+func (p *port) Digits() <-chan media.Digit                        { return nil }
+func (p *port) SendDigit(media.Digit)                             {}
+func (p *port) Stats() media.Stats                                { return media.Stats{Received: 7} }
+func (p *port) Lost() <-chan struct{}                             { return p.lost }
+func (p *port) Offer() ([]byte, error)                            { return []byte("v=0\r\ns=" + p.name + " offer\r\n"), nil }
+func (p *port) Close() error                                      { close(p.closed); return nil }
+func (p *port) Answer(offer []byte) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offers = append(p.offers, string(offer))
+	return []byte("v=0\r\ns=" + p.name + " answer\r\n"), p.refuse
+}
+func (p *port) Accept(answer []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = append(p.answers, string(answer))
+	return p.refuse
+}
+func (p *port) Heard(d media.Digit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = append(p.heard, d)
+}
+
+// exchange hands arriving legs to the test.
+type exchange struct {
+	story  func(ctx context.Context, leg pbx.Leg, a pbx.Arrival)
+	online chan string
+}
+
+func (e *exchange) Incoming(ctx context.Context, leg pbx.Leg, a pbx.Arrival) { e.story(ctx, leg, a) }
+func (e *exchange) SetOnline(login string, online bool)                      { e.online <- fmt.Sprint(login, " ", online) }
+
+// bench is a server under test with what it was given.
+type bench struct {
+	*Server
+	t       *testing.T
+	addr    string // of its UDP socket
+	tcpAddr string
+	ports   chan *port
+	legs    chan pbx.Leg
+	arrived chan pbx.Arrival
+	online  chan string
+	stop    func()
+}
+
+// answerAll is the story of most tests: answer and stay until the end.
+func answerAll(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
+	if leg.Answer(ctx) == nil {
+		select {
+		case <-leg.Context().Done():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// start runs a server on free ports until the test ends.
+func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), change func(*Config)) *bench {
+	t.Helper()
+	b := &bench{t: t, ports: make(chan *port, 100), legs: make(chan pbx.Leg, 100), arrived: make(chan pbx.Arrival, 100), online: make(chan string, 100)}
+	local := netip.MustParseAddrPort("127.0.0.1:0")
+	cfg := Config{
+		Listen: []Listen{{"udp", local}, {"tcp", local}},
+		Trunks: []Trunk{{Name: "carrier", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, CallerID: "+74950000000"}},
+		RTP: func(bind, advertise netip.Addr) (Audio, error) {
+			p := newPort("rtp")
+			b.ports <- p
+			return p, nil
+		},
+		Exchange: &exchange{online: b.online, story: func(ctx context.Context, leg pbx.Leg, a pbx.Arrival) {
+			b.legs <- leg
+			b.arrived <- a
+			story(ctx, leg, a)
+		}},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Server = s
+	for _, l := range s.Addrs() {
+		if l.Network == "udp" {
+			b.addr = l.Addr.String()
+		} else {
+			b.tcpAddr = l.Addr.String()
+		}
+	}
+	ctx, cancel := context.WithCancel(zerolog.New(zerolog.NewTestWriter(t)).WithContext(context.Background()))
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error("serve:", err)
+		}
+		if n := s.legs.count(); n != 0 {
+			t.Error("legs left:", n)
+		}
+	})
+	t.Cleanup(b.stop)
+	return b
+}
+
+// startTrunk runs a server whose trunk "carrier" leads to the phone returned.
+func startTrunk(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), change func(*Config)) (*bench, *phone) {
+	t.Helper()
+	carrier := newPhone(t)
+	b := start(t, story, func(c *Config) {
+		c.Trunks[0].Target = carrier.self
+		if change != nil {
+			change(c)
+		}
+	})
+	b.peer(carrier)
+	return b, carrier
+}
+
+func wait[T any](t *testing.T, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no", what)
+	}
+	return v
+}
+
+// ended waits for a leg's end and returns its cause.
+func ended(t *testing.T, leg pbx.Leg) error {
+	t.Helper()
+	wait(t, "end of the leg", leg.Context().Done())
+	return context.Cause(leg.Context())
+}

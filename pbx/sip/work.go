@@ -1,0 +1,51 @@
+package sip
+
+import "sync"
+
+// work counts what has to end before the server may: stories, legs, requests
+// that wait for their answer. A sync.WaitGroup cannot: new work may begin while
+// the end is waited for.
+type work struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil: nobody waits
+}
+
+func (w *work) begin() {
+	w.mu.Lock()
+	w.n++
+	w.mu.Unlock()
+}
+
+func (w *work) done() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n--; w.n == 0 && w.idle != nil {
+		close(w.idle)
+		w.idle = nil
+	}
+}
+
+// Go runs f as work.
+func (w *work) Go(f func()) {
+	w.begin()
+	go func() {
+		defer w.done()
+		f()
+	}()
+}
+
+// wait returns a channel that closes when there is no work.
+func (w *work) wait() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if w.idle == nil {
+		w.idle = make(chan struct{})
+	}
+	return w.idle
+}
