@@ -1,0 +1,133 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSignallingWithoutAnExchangeIsClean(t *testing.T) {
+	nowhere := netip.MustParseAddrPort("127.0.0.1:0")
+	b := bench{PBX: nowhere, Callee: nowhere, Caller: nowhere, Number: "100", CallerCodec: 8, CalleeCodec: 8}
+	got, err := b.signal(t.Context(), 100, short, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Failed != 0 || got.Started != 40 || got.Ended != 40 || got.P50 <= 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTheSignallingRunSees(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults faults
+		want   func(setups) bool
+	}{
+		"nothing wrong where nothing is": {faults{}, func(s setups) bool { return s.Ended == s.Started && s.Failed == 0 }},
+		"that calls are refused": {faults{refuse: func(n int) bool { return n%4 == 0 }}, func(s setups) bool {
+			return s.Causes["486 Busy Here"] == s.Started/4 && s.Unclean == "486 Busy Here ×10"
+		}},
+		"that an INVITE was lost": {faults{deaf: true}, func(s setups) bool {
+			return s.OurRepeats >= s.Started && s.Failed == 0 && strings.Contains(s.Unclean, "repeated by us")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newToy(t, c.faults).signal(t.Context(), 100, short, 0)
+			if err != nil || !c.want(got) || got.Started != 40 {
+				t.Errorf("%v, got %+v", err, got)
+			}
+		})
+	}
+}
+
+func TestTheAudioRunSees(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults faults
+		want   func(talks) bool
+	}{
+		"nothing wrong where nothing is": {faults{}, func(r talks) bool {
+			return r.Lost == 0 && r.Received == r.Sent && r.Duplicated+r.Strayed == 0 && r.Crossed == 0 && r.P50 > 0 && r.P99 >= r.P50
+		}},
+		"every fourth packet lost": {faults{pass: func(n int) int { return min(n%4, 1) }}, func(r talks) bool {
+			quarter := float64(r.Lost) / float64(r.Sent)
+			return quarter > 0.2 && quarter < 0.3
+		}},
+		"every packet doubled": {faults{pass: func(int) int { return 2 }}, func(r talks) bool {
+			return r.Duplicated == r.Received && r.Lost == 0
+		}},
+		"calls which hear the neighbour": {faults{swapped: true}, func(r talks) bool { return r.Crossed == 4 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []talks
+			err := newToy(t, c.faults).talk(t.Context(), []int{4}, 50, short, 0, func(r talks) { got = append(got, r) })
+			if err != nil || len(got) != 1 || got[0].Sent < 100 || !c.want(got[0]) {
+				t.Errorf("%v, got %+v", err, got)
+			}
+		})
+	}
+}
+
+func TestOwnCostsAreSeen(t *testing.T) {
+	self := process(os.Getpid())
+	if kb, err := self.memory(); err != nil || kb < 1000 {
+		t.Errorf("%d KB, %v", kb, err)
+	}
+	stop, err := watch(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(10 * time.Second); ; {
+		if u, err := stop(); err != nil || u.PBX >= 0.02 {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal("no processor time of our own was seen")
+		}
+	}
+	if _, err := process(1 << 30).cpu(); err == nil {
+		t.Error("a process that does not exist has no error")
+	}
+}
+
+func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
+	good := func() *options {
+		o := &options{PBX: netip.MustParseAddrPort("127.0.0.11:5060"), Caller: netip.MustParseAddrPort("127.0.0.2:5062"),
+			Callee: netip.MustParseAddrPort("127.0.0.3:5070")}
+		o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate = 1, 1, 1, 1
+		o.CPS.For, o.Find.For, o.Media.For, o.All.For = 1, 1, 1, 1
+		o.Media.Calls, o.All.Calls = []int{1}, []int{1, 2}
+		return o
+	}
+	if err := good().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*options){
+		"a public exchange":    func(o *options) { o.PBX = netip.MustParseAddrPort("192.0.2.1:5060") },
+		"a public caller":      func(o *options) { o.Caller = netip.MustParseAddrPort("0.0.0.0:5060") },
+		"too many calls":       func(o *options) { o.Media.Calls = []int{100000} },
+		"steps down":           func(o *options) { o.All.Calls = []int{2, 1} },
+		"an endless run":       func(o *options) { o.Media.For = time.Hour },
+		"calls that never end": func(o *options) { o.CPS.Hold = time.Hour },
+		"too high a rate":      func(o *options) { o.Find.Rate = 1e6 },
+	} {
+		o := good()
+		spoil(o)
+		if o.Validate() == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func TestPercentiles(t *testing.T) {
+	var hundred []int
+	for i := range 100 {
+		hundred = append(hundred, i)
+	}
+	if quantile(hundred, 0.5) != 50 || quantile(hundred, 0.99) != 99 || quantile(hundred, 1) != 99 || quantile([]int{}, 0.5) != 0 {
+		t.Error("wrong percentile")
+	}
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cabline/cmd/internal/siptext"
+)
+
+// caller is the client's end: it places calls and hangs them up.
+type caller struct {
+	*desk
+	pbx    netip.AddrPort
+	number string // dialled
+	codec  uint8
+	score  *score
+	// audio is where call number n wants its audio.
+	audio func(n int) netip.AddrPort
+	// talk is called on its own goroutine when a call was answered.
+	talk func(n int, theirs siptext.Audio)
+
+	mu      sync.Mutex
+	calls   map[string]*outcall
+	over    ended[[]byte] // calls that ended, with the ACK they may still need
+	talking sync.WaitGroup
+}
+
+// outcall is a call we placed.
+type outcall struct {
+	n        int
+	id       string
+	from, to string
+	branch   string
+	state    outState
+	hold     time.Duration // how long we talk; negative: until hangUpAll
+	invited  time.Time
+	hangUp   time.Time
+	pending  repeat // INVITE, later BYE
+	ack      []byte
+	peer     netip.AddrPort // where requests of the dialog go
+	uri      string         // and their Request-URI
+	routes   []string
+}
+
+type outState int
+
+const (
+	inviting outState = iota
+	inTalk
+	leaving
+)
+
+func openCaller(at, pbx netip.AddrPort, number string, codec uint8) (*caller, error) {
+	d, err := openDesk(at)
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{desk: d, pbx: pbx, number: number, codec: codec, score: newScore(), calls: map[string]*outcall{}}
+	// The address need not take audio when only signalling is measured.
+	c.audio = func(int) netip.AddrPort { return netip.AddrPortFrom(d.self.Addr(), 9) }
+	d.take, d.sweep = c.receive, c.repeats
+	return c, nil
+}
+
+// place begins call number n.
+func (c *caller) place(n int, hold time.Duration) {
+	call := &outcall{n: n, id: token() + "@cabload", branch: "z9hG4bK" + token(), hold: hold, uri: "sip:" + c.number + "@" + c.pbx.String()}
+	call.from = fmt.Sprintf("<sip:+7916%07d@%s>;tag=%s", n%10_000_000, c.self.Addr(), token())
+	call.to = fmt.Sprintf("<sip:%s@%s>", c.number, c.pbx.Addr())
+	offer := siptext.Audio{Addr: c.audio(n), Types: []uint8{c.codec}, Event: 101}
+	message := c.request(call, "INVITE", 1, call.branch).WithBody("application/sdp", offer.SDP(1)).Bytes()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.invited = time.Now()
+	call.pending = newRepeat(message, c.pbx, 0, call.invited)
+	c.calls[call.id] = call
+	c.score.add(&c.score.started)
+	c.send(message, c.pbx)
+}
+
+func (c *caller) request(call *outcall, method string, cseq int, branch string) *siptext.Message {
+	m := siptext.Request(method, call.uri,
+		siptext.Header{Name: "Via", Value: "SIP/2.0/UDP " + c.self.String() + ";rport;branch=" + branch},
+		siptext.Header{Name: "Max-Forwards", Value: "70"},
+		siptext.Header{Name: "From", Value: call.from},
+		siptext.Header{Name: "To", Value: call.to},
+		siptext.Header{Name: "Call-ID", Value: call.id},
+		siptext.Header{Name: "CSeq", Value: strconv.Itoa(cseq) + " " + method},
+		siptext.Header{Name: "Contact", Value: "<sip:" + c.self.String() + ">"})
+	for _, r := range call.routes {
+		m.Add("Route", r)
+	}
+	return m
+}
+
+func (c *caller) receive(m *siptext.Message, from netip.AddrPort) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.calls[m.Value("Call-ID")]
+	switch {
+	case m.IsRequest():
+		c.asked(call, m, from)
+	case call == nil:
+		if ack, known := c.over.find(m.Value("Call-ID")); known && m.Method() == "INVITE" && m.Status() >= 200 {
+			c.score.add(&c.score.theirs)
+			c.send(ack, from)
+		}
+	case m.Method() == "INVITE":
+		c.progress(call, m, from)
+	case m.Method() == "BYE" && call.state == leaving:
+		if m.Status() >= 300 {
+			c.score.fail("BYE was answered by " + m.Start[8:])
+		} else {
+			c.score.add(&c.score.ended)
+		}
+		c.forget(call)
+	}
+}
+
+// progress takes a response to INVITE.
+func (c *caller) progress(call *outcall, m *siptext.Message, from netip.AddrPort) {
+	switch status := m.Status(); {
+	case status < 200:
+		call.pending.hold()
+	case call.state != inviting:
+		if status < 300 && call.ack != nil { // our ACK was lost, or the PBX in a hurry
+			c.score.add(&c.score.theirs)
+			c.send(call.ack, call.peer)
+		}
+	case status >= 300:
+		call.to = m.Value("To")
+		call.ack = c.request(call, "ACK", 1, call.branch).Bytes()
+		c.send(call.ack, c.pbx)
+		c.score.fail(strings.TrimSpace(m.Start[8:]))
+		c.forget(call)
+	default:
+		c.established(call, m, from)
+	}
+}
+
+func (c *caller) established(call *outcall, m *siptext.Message, from netip.AddrPort) {
+	now := time.Now()
+	c.score.answer(now.Sub(call.invited))
+	call.state, call.to, call.peer = inTalk, m.Value("To"), target(m.Value("Contact"), from)
+	if contact := siptext.URI(m.Value("Contact")); contact != "" {
+		call.uri = contact
+	}
+	routes := m.Values("Record-Route")
+	for i := range routes {
+		call.routes = append(call.routes, routes[len(routes)-1-i])
+	}
+	call.pending.stop()
+	call.ack = c.request(call, "ACK", 1, "z9hG4bK"+token()).Bytes()
+	c.send(call.ack, call.peer)
+	if c.talk != nil {
+		theirs, err := siptext.ParseSDP(m.Body)
+		if err != nil {
+			c.score.fail("200 without audio")
+		} else {
+			c.talking.Go(func() { c.talk(call.n, theirs) })
+		}
+	}
+	switch {
+	case call.hold == 0:
+		c.leave(call, now)
+	case call.hold > 0:
+		call.hangUp = now.Add(call.hold)
+	}
+}
+
+// leave sends BYE.
+func (c *caller) leave(call *outcall, now time.Time) {
+	message := c.request(call, "BYE", 2, "z9hG4bK"+token()).Bytes()
+	call.state, call.hangUp = leaving, time.Time{}
+	call.pending = newRepeat(message, call.peer, timer2, now)
+	c.send(message, call.peer)
+}
+
+// asked answers a request of the PBX. In these calls it has no reason to ask
+// for anything but to be told that we live.
+func (c *caller) asked(call *outcall, m *siptext.Message, from netip.AddrPort) {
+	switch {
+	case m.Method() == "ACK":
+		return
+	case call == nil && m.Method() != "OPTIONS":
+		if _, known := c.over.find(m.Value("Call-ID")); !known {
+			c.send(siptext.Response(m, 481, "Call Does Not Exist", "").Bytes(), from)
+			return
+		}
+	case m.Method() == "BYE":
+		if call.state != leaving { // otherwise the two BYEs crossed
+			c.score.fail("the PBX hung up on the caller")
+			c.forget(call)
+		}
+	}
+	c.send(siptext.Response(m, 200, "OK", "").Bytes(), from)
+}
+
+func (c *caller) forget(call *outcall) {
+	delete(c.calls, call.id)
+	c.over.add(call.id, call.ack)
+}
+
+// repeats is the caller's sweep: what is overdue is sent again or given up,
+// and calls that have talked enough end.
+func (c *caller) repeats(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over.age(now)
+	for _, call := range c.calls {
+		again, expired := call.pending.due(now)
+		switch {
+		case again:
+			c.score.add(&c.score.repeated)
+			c.send(call.pending.message, call.pending.to)
+		case expired:
+			c.score.fail([]string{"no answer to INVITE", "", "no answer to BYE"}[call.state])
+			c.forget(call)
+		case !call.hangUp.IsZero() && now.After(call.hangUp):
+			c.leave(call, now)
+		}
+	}
+}
+
+// hangUpAll ends the calls that last until told.
+func (c *caller) hangUpAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		if call.state == inTalk {
+			c.leave(call, time.Now())
+		}
+	}
+}
+
+// open is the number of calls that are not over.
+func (c *caller) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls)
+}
+
+// ended remembers calls for a while after their end, for repeated messages. It
+// keeps two generations and drops the older one.
+type ended[T any] struct {
+	young, old map[string]T
+	turned     time.Time
+}
+
+const memory = 8 * time.Second
+
+func (e *ended[T]) add(id string, what T) {
+	if e.young == nil {
+		e.young = map[string]T{}
+	}
+	e.young[id] = what
+}
+
+func (e *ended[T]) find(id string) (what T, ok bool) {
+	if what, ok = e.young[id]; !ok {
+		what, ok = e.old[id]
+	}
+	return what, ok
+}
+
+func (e *ended[T]) age(now time.Time) {
+	if now.Sub(e.turned) > memory {
+		e.young, e.old, e.turned = nil, e.young, now
+	}
+}

@@ -1,0 +1,143 @@
+// Command cabload loads a telephone exchange and measures what becomes of the
+// calls: how many it sets up in a second, how late and how whole their audio
+// comes through, and what that costs in processor time and memory.
+//
+// It is both ends of every call in one process, on loopback addresses only,
+// and ends by itself. It knows of the exchange under test no more than a
+// carrier does: a SIP address, a number which leads back here, and (for the
+// costs) a process id. It prints a table or JSON; it does not log.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Bounds of what may be asked for.
+const (
+	maxRate    = 10000 // calls a second
+	maxCalls   = 2000 // at once
+	maxLength  = time.Minute
+	maxRuntime = 15 * time.Minute
+)
+
+// options are the command line.
+type options struct {
+	PBX         netip.AddrPort `name:"pbx" default:"127.0.0.11:5060" help:"SIP address of the exchange."`
+	Direct      bool           `help:"No exchange: call our own other end, to see what this tool itself can do."`
+	PID         int            `name:"pid" help:"Process id of the exchange, for its costs."`
+	Number      string         `default:"+74950000001" help:"Number to call; the exchange must send it on to the callee."`
+	Caller      netip.AddrPort `default:"127.0.0.2:5062" help:"SIP address of the calling end."`
+	Callee      netip.AddrPort `default:"127.0.0.3:5070" help:"SIP address of the answering end."`
+	CallerCodec string         `enum:"pcma,pcmu" default:"pcma" help:"Codec of the calling end."`
+	CalleeCodec string         `enum:"pcma,pcmu" default:"pcma" help:"Codec of the answering end."`
+	Quiet       float64        `help:"Wait before each measurement, a minute at most, until other programs use less than this part of a core."`
+	JSON        bool           `name:"json" help:"Print one JSON object at the end."`
+
+	CPS struct {
+		Rate float64       `default:"200" help:"Calls a second."`
+		For  time.Duration `default:"6s" help:"How long calls are started."`
+		Hold time.Duration `default:"0s" help:"How long each lasts."`
+	} `cmd:"" name:"cps" help:"Set calls up and take them down at one rate."`
+	Find struct {
+		Rate float64       `default:"200" help:"The first rate tried."`
+		For  time.Duration `default:"6s" help:"How long calls are started at each."`
+		Hold time.Duration `default:"0s" help:"How long each call lasts."`
+	} `cmd:"" help:"Find the highest clean rate: no failure, no repeated message, p99 of set-up at most 250 ms."`
+	Media struct {
+		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
+		Rate  float64       `default:"100" help:"Calls a second while going up."`
+		For   time.Duration `default:"10s" help:"Measured time at each step."`
+	} `cmd:"" help:"Measure the audio of concurrent calls."`
+	All struct {
+		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
+		Rate  float64       `default:"200" help:"The first rate tried."`
+		For   time.Duration `default:"6s" help:"Measured time of each trial and step."`
+	} `cmd:"" help:"The audio, then the highest clean rate."`
+}
+
+// Validate is called by kong.
+func (o *options) Validate() error {
+	for _, a := range []netip.AddrPort{o.PBX, o.Caller, o.Callee} {
+		if !a.Addr().IsLoopback() || !a.Addr().Is4() {
+			return fmt.Errorf("%s is not on loopback (127.0.0.0/8); this tool goes nowhere else", a)
+		}
+	}
+	for _, rate := range []float64{o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate} {
+		if rate < 1 || rate > maxRate {
+			return fmt.Errorf("rate %v is not within 1 and %d", rate, maxRate)
+		}
+	}
+	for _, d := range []time.Duration{o.CPS.For, o.Find.For, o.Media.For, o.All.For, o.CPS.Hold + 1, o.Find.Hold + 1} {
+		if d <= 0 || d > maxLength {
+			return fmt.Errorf("%s is not within 0 and %s", d, maxLength)
+		}
+	}
+	for _, steps := range [][]int{o.Media.Calls, o.All.Calls} {
+		if !slices.IsSorted(steps) || len(steps) == 0 || steps[0] < 1 || steps[len(steps)-1] > maxCalls {
+			return fmt.Errorf("calls %v must grow from 1 to at most %d", steps, maxCalls)
+		}
+	}
+	return nil
+}
+
+func (o *options) bench() bench {
+	codecs := map[string]uint8{"pcma": 8, "pcmu": 0}
+	b := bench{PBX: o.PBX, PID: process(o.PID), Number: o.Number, Caller: o.Caller, Callee: o.Callee,
+		CallerCodec: codecs[o.CallerCodec], CalleeCodec: codecs[o.CalleeCodec], Quiet: o.Quiet}
+	if o.Direct {
+		b.PBX, b.PID = b.Callee, 0
+	}
+	return b
+}
+
+func main() {
+	var o options
+	command := kong.Parse(&o, kong.Name("cabload"), kong.Description("Load a telephone exchange on this machine and measure it."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, maxRuntime, fmt.Errorf("still not done after %s", maxRuntime))
+	defer cancel()
+	if err := run(ctx, &o, command.Command()); err != nil {
+		fmt.Fprintln(os.Stderr, "cabload:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o *options, command string) (err error) {
+	b := o.bench()
+	r := &report{quiet: o.JSON}
+	if r.IdleRSS, err = b.PID.memory(); err != nil {
+		return err
+	}
+	r.begin(b)
+	switch command {
+	case "cps":
+		var s setups
+		if s, err = b.signal(ctx, o.CPS.Rate, o.CPS.For, o.CPS.Hold); err == nil {
+			r.trial(s)
+		}
+	case "find":
+		err = r.find(ctx, b, o.Find.Rate, o.Find.For, o.Find.Hold)
+	case "media":
+		err = b.talk(ctx, o.Media.Calls, o.Media.Rate, o.Media.For, r.IdleRSS, r.step)
+	case "all":
+		if err = b.talk(ctx, o.All.Calls, 100, o.All.For, r.IdleRSS, r.step); err == nil {
+			err = r.find(ctx, b, o.All.Rate, o.All.For, 0)
+		}
+	}
+	if o.JSON {
+		err = errors.Join(err, json.NewEncoder(os.Stdout).Encode(r))
+	}
+	return err
+}
