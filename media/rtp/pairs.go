@@ -2,13 +2,22 @@ package rtp
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"syscall"
 )
 
 // ErrNoPorts says that every RTP port of the range is in use.
 var ErrNoPorts = errors.New("no free RTP port")
+
+// errOdd: the kernel chose an odd port.
+var errOdd = errors.New("port is odd")
+
+// kernelTries is how often the kernel is asked for an even port whose next is
+// free too.
+const kernelTries = 64
 
 // pair is an even RTP port of a range, RTCP on the next, and who was last
 // heard there: a party who did not notice that the call is over must not be
@@ -18,22 +27,21 @@ type pair struct {
 	former netip.AddrPort
 }
 
-// pairs is the free port pairs of a range. They go round: the pair which rests
-// longest is the next to be used, from a random start.
+// pairs is the free pairs of a range. They go round from a random start: the
+// one which rests longest is used next.
 type pairs struct {
 	mu   sync.Mutex
-	free []pair // a ring
+	ring []pair
 	head int
-	n    int
+	n    int // free ones, from head on
 }
 
 func newPairs(lo, hi uint16) *pairs {
-	var free []pair
-	for port := int(lo) + int(lo)%2; port+1 <= int(hi); port += 2 {
-		free = append(free, pair{port: uint16(port)})
+	r := new(pairs)
+	for port := int(lo) + int(lo)%2; port > 0 && port+1 <= int(hi); port += 2 {
+		r.ring = append(r.ring, pair{port: uint16(port)})
 	}
-	r := &pairs{free: free, n: len(free)}
-	if r.n > 0 {
+	if r.n = len(r.ring); r.n > 0 {
 		r.head = rand.IntN(r.n)
 	}
 	return r
@@ -46,63 +54,65 @@ func (r *pairs) take() (pair, bool) {
 	if r.n == 0 {
 		return pair{}, false
 	}
-	p := r.free[r.head]
-	r.head = (r.head + 1) % len(r.free)
+	p := r.ring[r.head]
+	r.head = (r.head + 1) % len(r.ring)
 	r.n--
 	return p, true
 }
 
-// give puts a pair back, behind all others.
+// give puts a pair back behind all others.
 func (r *pairs) give(p pair) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.free[(r.head+r.n)%len(r.free)] = p
+	r.ring[(r.head+r.n)%len(r.ring)] = p
 	r.n++
 }
 
-// open binds a pair of sockets: of the range, where others may hold some, or
-// where the range is empty of the kernel's choice.
-func (r *Relay) open(ip netip.Addr, onRTP, onRTCP receiver) (p pair, rtp, rtcp socket, err error) {
-	tries := 64
+// bindPair gives a port its two sockets.
+func (r *Relay) bindPair(p *Port, ip netip.Addr) error {
+	tries := kernelTries
 	if r.pairs != nil {
-		tries = len(r.pairs.free)
+		tries = len(r.pairs.ring)
 	}
-	err = ErrNoPorts
 	for range tries {
 		if r.pairs != nil {
 			var ok bool
-			if p, ok = r.pairs.take(); !ok {
-				return pair{}, nil, nil, ErrNoPorts
+			if p.pair, ok = r.pairs.take(); !ok {
+				return ErrNoPorts
 			}
 		}
-		if rtp, rtcp, err = r.bind(ip, p.port, onRTP, onRTCP); err == nil {
-			return p, rtp, rtcp, nil
+		err := r.bind(p, ip)
+		if err == nil {
+			return nil
 		}
 		if r.pairs != nil {
-			r.pairs.give(p)
+			r.pairs.give(p.pair)
 		}
-		if !errors.Is(err, errInUse) {
-			return pair{}, nil, nil, err // no such address, no descriptors left: another port does not help
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, errOdd) {
+			return err // no such address, no descriptor left: another port is no help
 		}
 	}
-	return pair{}, nil, nil, errors.Join(ErrNoPorts, err)
+	return fmt.Errorf("%w: others hold the rest", ErrNoPorts)
 }
 
-// bind binds an even port, 0: any, and the one after it.
-func (r *Relay) bind(ip netip.Addr, port uint16, onRTP, onRTCP receiver) (rtp, rtcp socket, err error) {
-	rtp, err = r.wire.open(netip.AddrPortFrom(ip, port), onRTP)
+// bind binds the port's pair, or any even port and the next.
+func (r *Relay) bind(p *Port, ip netip.Addr) error {
+	rtp, err := r.wire.open(netip.AddrPortFrom(ip, p.pair.port), p.onRTP)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	port = rtp.local().Port()
+	port := rtp.local().Port()
 	if port%2 == 1 {
 		rtp.close()
-		return nil, nil, errOdd
+		return errOdd
 	}
-	rtcp, err = r.wire.open(netip.AddrPortFrom(ip, port+1), onRTCP)
+	rtcp, err := r.wire.open(netip.AddrPortFrom(ip, port+1), p.onRTCP)
 	if err != nil {
 		rtp.close()
-		return nil, nil, err
+		return err
 	}
-	return rtp, rtcp, nil
+	p.here = port
+	p.tx.rtp, p.tx.rtcp = rtp, rtcp
+	p.rx.former = p.pair.former
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 type reception struct {
 	received uint64 // packets of all sources
 	lost     int64  // of former sources
+	first    time.Time
 	last     time.Time
 	jitter   float64 // samples, as in §A.8
 
@@ -18,7 +19,7 @@ type reception struct {
 	base     uint32 // extended sequence number of the source's first packet
 	max      uint32 // … and the highest
 	got      uint32 // packets of this source
-	transit  int64  // samples
+	transit  uint32 // samples
 	measured bool
 
 	// Since the last report to the party.
@@ -31,13 +32,16 @@ const maxJump = 3000
 
 // take counts a packet that was accepted.
 func (r *reception) take(p *media.Packet, now time.Time) {
+	if r.received == 0 {
+		r.first = now
+	}
 	r.received++
 	r.last = now
 	step := int16(p.Seq - uint16(r.max))
 	if !r.began || p.Source != r.source || step > maxJump || step < -maxJump {
 		r.lost = r.missing()
 		r.source, r.began, r.measured = p.Source, true, false
-		r.base, r.max, r.got = 1<<16|uint32(p.Seq), 1<<16|uint32(p.Seq), 0 // room below for a late packet
+		r.base, r.max, r.got = uint32(p.Seq), uint32(p.Seq), 0
 		r.expectedThen, r.gotThen = 0, 0
 	} else if step > 0 {
 		r.max += uint32(step)
@@ -48,13 +52,14 @@ func (r *reception) take(p *media.Packet, now time.Time) {
 	}
 }
 
-// delay updates the interarrival jitter.
+// delay updates the interarrival jitter. A second and more is no jitter: the
+// source stood still, or counts from elsewhere.
 func (r *reception) delay(stamp uint32, now time.Time) {
-	arrival := now.UnixNano() / (int64(time.Second) / media.Rate)
-	transit := int64(int32(uint32(arrival) - stamp))
-	if r.measured {
-		d := int64(int32(transit - r.transit))
-		r.jitter += (float64(max(d, -d)) - r.jitter) / 16
+	arrival := now.Sub(r.first) / (time.Second / media.Rate)
+	transit := uint32(arrival) - stamp
+	d := int32(transit - r.transit)
+	if d = max(d, -d); r.measured && d >= 0 && d < media.Rate {
+		r.jitter += (float64(d) - r.jitter) / 16
 	}
 	r.transit, r.measured = transit, true
 }

@@ -1,0 +1,201 @@
+package rtp
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"cabline/media"
+)
+
+// ourEvent is the payload type we number telephone-event by when we offer.
+const ourEvent = 101
+
+// negotiation is what has been agreed in SDP (RFC 3264). Our descriptions are
+// built of our own words: nothing of the other side's is copied into them but
+// the kinds of m= lines we refuse, and the numbers of payload types.
+type negotiation struct {
+	mu      sync.Mutex
+	here    netip.Addr
+	id      uint64 // of the session, o=
+	version uint64
+	last    string // what follows o= in the description sent last
+	event   uint8  // how the party and we number telephone-event
+	offered bool   // an answer is awaited, or may come again
+}
+
+func newNegotiation(here netip.Addr) negotiation {
+	id := uint64(rand.Uint32())
+	return negotiation{here: here, id: id, version: id, event: ourEvent}
+}
+
+// Offer is the SDP for an INVITE or re-INVITE we send, or for the 200 to one
+// that came without.
+func (p *Port) Offer() ([]byte, error) {
+	n := &p.talk
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.offered = true
+	var body strings.Builder
+	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, n.event, sendrecv)
+	return n.describe(body.String()), nil
+}
+
+// Answer takes the party's offer, the first one or a later one with a hold or
+// a new address, and is our answer to it. An error leaves all as it was;
+// ErrNoCodec is for 488.
+func (p *Port) Answer(offer []byte) ([]byte, error) {
+	lines, err := readSDP(offer)
+	if err != nil {
+		return nil, fmt.Errorf("read offer: %w", err)
+	}
+	there, err := p.read(lines)
+	if err != nil {
+		return nil, fmt.Errorf("read offer: %w", err)
+	}
+	n := &p.talk
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	chosen := there.codecs[0]
+	if i := slices.IndexFunc(there.codecs, func(c codec) bool { return c.Codec == media.PCMA }); i >= 0 {
+		chosen = there.codecs[i] // the one of carriers: two such legs need no transcoding
+	}
+	there.codecs = []codec{chosen}
+	event := uint8(0)
+	if len(there.events) > 0 {
+		event = there.events[0]
+		n.event = event
+	}
+	n.offered = false
+	p.agree(there)
+	var body strings.Builder
+	for i, m := range lines {
+		if i == there.index {
+			p.audioLine(&body, there.codecs, event, there.direction.reply())
+		} else {
+			refuse(&body, m)
+		}
+	}
+	return n.describe(body.String()), nil
+}
+
+// Accept takes the party's answer to our Offer. It may come more than once, in
+// a 183 and in the 200.
+func (p *Port) Accept(answer []byte) error {
+	lines, err := readSDP(answer)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	there, err := p.read(lines)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	n := &p.talk
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.offered {
+		return errors.New("read answer: nothing was offered")
+	}
+	p.agree(there)
+	return nil
+}
+
+// read finds the party in its SDP.
+func (p *Port) read(lines []mediaLine) (party, error) {
+	there, err := find(lines)
+	if err != nil {
+		return party{}, err
+	}
+	if there.at.Addr().Is4() != p.tx.rtp.local().Addr().Is4() {
+		return party{}, fmt.Errorf("party is at %v, which our socket does not reach", there.at.Addr())
+	}
+	return there, nil
+}
+
+// agree puts into effect what the party wants. p.talk.mu is held.
+func (p *Port) agree(there party) {
+	p.rx.mu.Lock()
+	r := &p.rx
+	r.kinds = [128]kind{0: mulaw, 8: alaw, comfortNoise: comfort}
+	r.kinds[p.talk.event] = event // as we number it …
+	for _, number := range there.events {
+		r.kinds[number] = event // … and as they do
+	}
+	for _, c := range there.codecs {
+		r.kinds[c.payloadType] = kindOf(c.Codec)
+	}
+	moved := !there.unnamed && there.at != r.agreed
+	if moved {
+		r.agreed, r.from, r.control, r.latched = there.at, there.at, there.control, false
+	}
+	p.rx.mu.Unlock()
+
+	events := len(there.events) > 0
+	p.pressing.UseEvents(events)
+	t := &p.tx
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if moved {
+		t.to = there.at
+	}
+	t.held = !there.direction.hears()
+	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
+	if t.events = events; events {
+		t.event = there.events[0]
+	}
+}
+
+func kindOf(c media.Codec) kind {
+	if c == media.PCMU {
+		return mulaw
+	}
+	return alaw
+}
+
+// audioLine writes our m= line with its attributes; event 0: none.
+func (p *Port) audioLine(to *strings.Builder, codecs []codec, event uint8, d direction) {
+	fmt.Fprintf(to, "m=audio %d RTP/AVP", p.here)
+	for _, c := range codecs {
+		fmt.Fprintf(to, " %d", c.payloadType)
+	}
+	if event != 0 {
+		fmt.Fprintf(to, " %d", event)
+	}
+	to.WriteString("\r\n")
+	for _, c := range codecs {
+		fmt.Fprintf(to, "a=rtpmap:%d %v/8000\r\n", c.payloadType, c.Codec)
+	}
+	if event != 0 {
+		fmt.Fprintf(to, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", event, event)
+	}
+	fmt.Fprintf(to, "a=ptime:%d\r\na=%s\r\na=rtcp:%d\r\n", media.FrameTime.Milliseconds(), d, p.here+1)
+}
+
+// refuse answers an m= line we do not take (RFC 3264 §6): port 0; the format
+// does not matter.
+func refuse(to *strings.Builder, m mediaLine) {
+	format := "*"
+	if strings.Contains(m.protocol, "RTP/") {
+		format = "0"
+	}
+	fmt.Fprintf(to, "m=%s 0 %s %s\r\n", m.kind, m.protocol, format)
+}
+
+// describe puts the head before a description. The version goes up when it is
+// not the one sent last (RFC 3264 §8). n.mu is held.
+func (n *negotiation) describe(body string) []byte {
+	family := "IP4"
+	if n.here.Is6() {
+		family = "IP6"
+	}
+	if n.last != "" && n.last != body {
+		n.version++
+	}
+	n.last = body
+	return fmt.Appendf(nil, "v=0\r\no=- %d %d IN %s %v\r\ns=-\r\nc=IN %s %v\r\nt=0 0\r\n%s",
+		n.id, n.version, family, n.here, family, n.here, body)
+}

@@ -1,0 +1,247 @@
+package rtp
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"go.uber.org/goleak"
+
+	"cabline/media"
+	"cabline/media/g711"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// onBothWires runs a test over epoll (where there is any) and over goroutines.
+func onBothWires(t *testing.T, c Config, f func(t *testing.T, r *Relay)) {
+	t.Helper()
+	for name, start := range map[string]func(Config) (*Relay, error){
+		"native wire":     Listen,
+		"goroutines wire": func(c Config) (*Relay, error) { return listen(c, new(goroutines)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := c
+			c.Clock = media.NewClock()
+			defer c.Clock.Close()
+			r, err := start(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			f(t, r)
+		})
+	}
+}
+
+func openPort(t testing.TB, r *Relay, l Latching) *Port {
+	t.Helper()
+	p, err := r.Open(Options{Bind: loopback, Latching: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// phone is a party of the tests: a plain socket, and packets made and read by
+// pion/rtp.
+type phone struct {
+	t    testing.TB
+	conn *net.UDPConn
+	to   netip.AddrPort
+	done chan struct{}
+
+	packet rtp.Packet // the next one to be sent
+
+	mu    sync.Mutex
+	heard []rtp.Packet
+}
+
+func newPhone(t testing.TB) *phone {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &phone{t: t, conn: conn, done: make(chan struct{})}
+	f.packet.Header = rtp.Header{Version: 2, PayloadType: 8, SequenceNumber: 65530, Timestamp: 4294966000, SSRC: uint32(f.port())}
+	go f.listen()
+	t.Cleanup(f.close)
+	return f
+}
+
+func (f *phone) close() {
+	_ = f.conn.Close()
+	<-f.done
+}
+
+func (f *phone) port() uint16 { return f.addr().Port() }
+
+func (f *phone) addr() netip.AddrPort { return f.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+func (f *phone) listen() {
+	defer close(f.done)
+	b := make([]byte, 2000)
+	for {
+		n, err := f.conn.Read(b)
+		if err != nil {
+			return
+		}
+		var p rtp.Packet
+		if err := p.Unmarshal(slices.Clone(b[:n])); err != nil {
+			f.t.Errorf("heard no RTP: % x", b[:n])
+			continue
+		}
+		f.mu.Lock()
+		f.heard = append(f.heard, p)
+		f.mu.Unlock()
+	}
+}
+
+// all is what was heard so far.
+func (f *phone) all() []rtp.Packet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.heard)
+}
+
+// sound is the audio heard so far, linear.
+func (f *phone) sound() (samples []int16) {
+	for _, p := range f.all() {
+		for _, b := range p.Payload {
+			switch p.PayloadType {
+			case 8:
+				samples = append(samples, g711.DecodeALaw(b))
+			case 0:
+				samples = append(samples, g711.DecodeMuLaw(b))
+			}
+		}
+	}
+	return samples
+}
+
+// say sends one packet and goes on by so many samples.
+func (f *phone) say(payload []byte, samples uint32) {
+	f.t.Helper()
+	f.packet.Payload = payload
+	f.write(f.packet)
+	f.packet.SequenceNumber++
+	f.packet.Timestamp += samples
+	f.packet.Marker = false
+}
+
+func (f *phone) write(p rtp.Packet) {
+	f.t.Helper()
+	b, err := p.Marshal()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := f.conn.WriteToUDPAddrPort(b, f.to); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// hum says frames of a tone, in the codec of the packet's payload type.
+func (f *phone) hum(hz float64, frames int) {
+	f.t.Helper()
+	for k := range frames {
+		payload := make([]byte, 160)
+		for i := range payload {
+			s := int16(8000 * math.Sin(2*math.Pi*hz*float64(k*160+i)/8000))
+			if payload[i] = g711.EncodeALaw(s); f.packet.PayloadType == 0 {
+				payload[i] = g711.EncodeMuLaw(s)
+			}
+		}
+		f.say(payload, 160)
+	}
+}
+
+// sdp is the phone's description with these payload types.
+func (f *phone) sdp(formats string, more ...string) []byte {
+	var names string
+	for format := range strings.FieldsSeq(formats) {
+		if n := len(format); n > 1 && format != "13" {
+			names += "a=rtpmap:" + format + " telephone-event/8000\r\n"
+		}
+	}
+	for _, line := range more {
+		names += line + "\r\n"
+	}
+	return fmt.Appendf(nil, "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP %s\r\n%s",
+		f.port(), formats, names)
+}
+
+// call has a phone reach a port: it offers, and sends where the answer says.
+func (f *phone) call(p *Port, formats string, more ...string) {
+	f.t.Helper()
+	answer, err := p.Answer(f.sdp(formats, more...))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	lines, err := readSDP(answer)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	there, err := find(lines)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.to = there.at
+	f.packet.PayloadType = there.codecs[0].payloadType
+}
+
+// until waits for something to come true.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// power is the share of one frequency in a sound, 0 to 1 (Goertzel).
+func power(samples []int16, hz float64) float64 {
+	var re, im, all float64
+	for i, s := range samples {
+		w := 2 * math.Pi * hz * float64(i) / 8000
+		re, im, all = re+float64(s)*math.Cos(w), im+float64(s)*math.Sin(w), all+float64(s)*float64(s)
+	}
+	if all == 0 {
+		return 0
+	}
+	return 2 * (re*re + im*im) / (float64(len(samples)) * all)
+}
+
+// catcher is a sink that keeps payloads.
+type catcher struct {
+	mu   sync.Mutex
+	got  []string
+	gate chan struct{} // not nil: each packet waits here
+	in   chan struct{} // … having said so here
+}
+
+func (c *catcher) WriteRTP(p *media.Packet) {
+	if c.gate != nil {
+		c.in <- struct{}{}
+		<-c.gate
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = append(c.got, string(p.Payload()))
+}
+
+func (c *catcher) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.got)
+}

@@ -1,0 +1,137 @@
+package rtp
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"cabline/media"
+)
+
+// Port is the audio of one party over plain RTP; it implements media.Port. It
+// is not to be used before Answer or Accept has told it where the party is:
+// until then nothing is heard and nothing is said.
+//
+// Locks: rx, then the tx of another port or one's own. Nobody who holds a tx
+// takes an rx. A sink must not call Plug, Close, Answer or Accept of the port
+// it is plugged into from within WriteRTP.
+type Port struct {
+	relay *Relay
+	pair  pair
+	here  uint16 // the RTP port
+	once  sync.Once
+
+	rx   rx
+	tx   tx
+	talk negotiation
+
+	pressed  *media.DigitReceiver
+	pressing *media.DigitSender
+
+	nextReport time.Time // of the relay's goroutine alone
+	cname      string
+}
+
+var _ media.Port = (*Port)(nil)
+
+func newPort(r *Relay, o Options) *Port {
+	p := &Port{
+		relay:      r,
+		pressed:    media.NewDigitReceiver(),
+		nextReport: time.Now().Add(soon()),
+		cname:      randomName(),
+	}
+	p.rx.latching = o.Latching
+	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32()), rand.Uint32())
+	p.pressing = media.NewDigitSender(r.clock, p.tx.press)
+	p.talk = newNegotiation(o.Advertise)
+	return p
+}
+
+// Plug sends what the party says to a sink from now on.
+func (p *Port) Plug(to media.Sink) {
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	if !p.rx.closed {
+		p.rx.sink = to
+	}
+}
+
+// Play says a speech to the party.
+func (p *Port) Play(ctx context.Context, what media.Speech) error {
+	return p.relay.clock.Play(ctx, p, what)
+}
+
+// Digits are the keys the party presses.
+func (p *Port) Digits() <-chan media.Digit { return p.pressed.Digits() }
+
+// SendDigit presses a key towards the party.
+func (p *Port) SendDigit(d media.Digit) { p.pressing.Send(d) }
+
+// Heard takes a key of the party which arrived by SIP INFO. One that came in
+// the audio too counts once.
+func (p *Port) Heard(d media.Digit) {
+	if !p.pressed.Info(d, time.Now()) {
+		return
+	}
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	if other, ok := p.rx.sink.(media.Port); ok {
+		other.SendDigit(d)
+	}
+}
+
+// Stats counts what has passed so far.
+func (p *Port) Stats() media.Stats {
+	p.rx.mu.Lock()
+	s := media.Stats{
+		Received:   p.rx.reception.received,
+		Lost:       uint64(p.rx.reception.missing()),
+		Dropped:    p.rx.dropped,
+		Jitter:     p.rx.reception.jitterTime(),
+		LastHeard:  p.rx.reception.last,
+		PeerLost:   p.rx.peer.lost,
+		PeerJitter: p.rx.peer.jitter,
+		RoundTrip:  p.rx.peer.roundTrip,
+	}
+	p.rx.mu.Unlock()
+	p.tx.mu.Lock()
+	s.Sent = p.tx.packets
+	p.tx.mu.Unlock()
+	return s
+}
+
+// LocalAddr is where the party is told to send to.
+func (p *Port) LocalAddr() netip.AddrPort {
+	return netip.AddrPortFrom(p.talk.here, p.here)
+}
+
+// Close gives the port back. When it returns the sink gets nothing more and
+// nothing more is sent. It may be called many times.
+func (p *Port) Close() error {
+	p.once.Do(func() {
+		p.pressing.Close()
+		p.goodbye()
+		p.rx.mu.Lock()
+		p.rx.closed, p.rx.sink = true, nil
+		p.rx.mu.Unlock()
+		p.release()
+		p.relay.forget(p)
+	})
+	return nil
+}
+
+// release closes the sockets and gives the pair back.
+func (p *Port) release() {
+	p.tx.mu.Lock()
+	p.tx.closed = true
+	p.tx.mu.Unlock() // who sends has the lock: nobody sends now
+	p.tx.rtp.close()
+	p.tx.rtcp.close()
+	if p.relay.pairs != nil {
+		p.pair.former = p.rx.last()
+		p.relay.pairs.give(p.pair)
+	}
+}

@@ -1,0 +1,184 @@
+// Package rtp is the audio of parties over plain RTP (RFC 3550, RFC 3551): the
+// sockets, what is accepted on them and sent from them, RTCP, and the SDP that
+// agrees on it all.
+//
+// Packets of one party go straight to the port of the other, on the thread
+// that read them: no queue, no copy, no allocation. The package knows nothing
+// of SIP dialogs or calls. It does not log: it returns errors and counts.
+package rtp
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"cabline/media"
+)
+
+// ErrClosed is returned for what can not be done after Close.
+var ErrClosed = errors.New("closed")
+
+// Config is what a relay needs.
+type Config struct {
+	// Ports is the range of UDP ports, both ends included; each party takes an
+	// even one and the next. Zeros: the kernel's choice.
+	Ports [2]uint16
+	// Threads that move packets; 0: one for every four processors.
+	Threads int
+	// Clock paces what is played to the ports; it is closed after the relay.
+	Clock *media.Clock
+}
+
+// Relay holds the ports and what drives them. It is safe for concurrent use.
+type Relay struct {
+	clock *media.Clock
+	wire  wire
+	pairs *pairs // nil: the kernel's choice
+
+	quit, done chan struct{}
+
+	mu     sync.Mutex
+	ports  map[*Port]struct{}
+	closed bool
+}
+
+// Listen starts a relay; Close ends it.
+func Listen(c Config) (*Relay, error) {
+	threads := c.Threads
+	if threads <= 0 {
+		threads = max(1, runtime.NumCPU()/4)
+	}
+	wire, err := newWire(threads)
+	if err != nil {
+		return nil, err
+	}
+	return listen(c, wire)
+}
+
+func listen(c Config, wire wire) (*Relay, error) {
+	r := &Relay{
+		clock: c.Clock,
+		wire:  wire,
+		quit:  make(chan struct{}),
+		done:  make(chan struct{}),
+		ports: map[*Port]struct{}{},
+	}
+	if c.Ports != [2]uint16{} {
+		if r.pairs = newPairs(c.Ports[0], c.Ports[1]); r.pairs.n == 0 {
+			wire.close()
+			return nil, fmt.Errorf("RTP ports %d-%d: no even port with the next one in the range", c.Ports[0], c.Ports[1])
+		}
+	}
+	go r.reportAll()
+	return r, nil
+}
+
+// Latching is what becomes of a party's address when its packets come from
+// another one than its SDP said (symmetric RTP, RFC 4961).
+type Latching uint8
+
+const (
+	// LatchFirst takes the address of the first packet, then no other but the
+	// one of the SDP. A new address in SDP opens it again.
+	LatchFirst Latching = iota
+	// LatchOff takes packets from the address of the SDP alone.
+	LatchOff
+	// LatchAlways follows the latest packet, wherever it comes from: for peers
+	// that move without telling; anyone who finds the port can speak.
+	LatchAlways
+)
+
+// Options are what a port needs.
+type Options struct {
+	Bind      netip.Addr // the address to receive at and send from
+	Advertise netip.Addr // written into SDP where the party reaches us by another; zero: Bind
+	Latching  Latching
+}
+
+// Open takes a port for one party. ErrNoPorts: all are in use.
+func (r *Relay) Open(o Options) (*Port, error) {
+	if !o.Advertise.IsValid() {
+		o.Advertise = o.Bind
+	}
+	o.Bind, o.Advertise = o.Bind.Unmap(), o.Advertise.Unmap()
+	if !o.Bind.IsValid() || o.Advertise.IsUnspecified() || o.Advertise.Zone() != "" {
+		return nil, fmt.Errorf("open RTP port: no address to tell the party: bind %v, advertise %v", o.Bind, o.Advertise)
+	}
+	p := newPort(r, o)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, fmt.Errorf("open RTP port: %w", ErrClosed)
+	}
+	if err := r.bindPair(p, o.Bind); err != nil {
+		return nil, fmt.Errorf("open RTP port: %w", err)
+	}
+	r.ports[p] = struct{}{}
+	return p, nil
+}
+
+// Close closes all ports and waits for all that the relay started.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		<-r.done
+		return
+	}
+	r.closed = true
+	ports := r.list()
+	r.mu.Unlock()
+	for _, p := range ports {
+		_ = p.Close()
+	}
+	close(r.quit)
+	<-r.done
+	r.wire.close()
+}
+
+// list is the open ports; r.mu is held.
+func (r *Relay) list() []*Port {
+	ports := make([]*Port, 0, len(r.ports))
+	for p := range r.ports {
+		ports = append(ports, p)
+	}
+	return ports
+}
+
+func (r *Relay) forget(p *Port) {
+	r.mu.Lock()
+	delete(r.ports, p)
+	r.mu.Unlock()
+}
+
+// reportEvery is how often a party gets a report, half as much more or less
+// (RFC 3550 §6.2: reports of many must not fall together).
+const reportEvery = 5 * time.Second
+
+func soon() time.Duration {
+	return reportEvery/2 + rand.N(reportEvery)
+}
+
+// reportAll sends the RTCP reports of all ports.
+func (r *Relay) reportAll() {
+	defer close(r.done)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.quit:
+			return
+		case now := <-tick.C:
+			r.mu.Lock()
+			ports := r.list()
+			r.mu.Unlock()
+			for _, p := range ports {
+				p.reportWhenDue(now)
+			}
+		}
+	}
+}
