@@ -1,0 +1,176 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"cabline/pbx"
+)
+
+// Metrics counts what happens, for /metrics. It is made before the
+// switchboard, which is given its Store and LookedUp.
+type Metrics struct {
+	registry *prometheus.Registry
+	calls    *prometheus.CounterVec
+	talked   *prometheus.CounterVec
+	unsaved  prometheus.Counter
+	lookups  *prometheus.HistogramVec
+	requests *prometheus.CounterVec
+}
+
+// NewMetrics is a set of counters at zero, with a registry of its own.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_calls_total",
+			Help: "Calls that are over, by kind and the CDR's result."}, []string{"kind", "result"}),
+		talked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_talk_seconds_total",
+			Help: "Time that people talked with each other, by kind of call."}, []string{"kind"}),
+		unsaved: prometheus.NewCounter(prometheus.CounterOpts{Name: "cabline_cdrs_unsaved_total",
+			Help: "Calls that could not be written down."}),
+		lookups: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cabline_order_lookup_seconds",
+			Help:    "Time the dispatch system took to say who calls; result is found, none or failed.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2}}, []string{"result"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_http_requests_total",
+			Help: "HTTP requests answered, by route and status."}, []string{"route", "code"}),
+	}
+	m.registry.MustRegister(m.calls, m.talked, m.unsaved, m.lookups, m.requests,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Store counts every call that is written down to next.
+func (m *Metrics) Store(next pbx.Store) pbx.Store { return countedStore{next, m} }
+
+type countedStore struct {
+	pbx.Store
+	metrics *Metrics
+}
+
+func (s countedStore) SaveCDR(ctx context.Context, cdr pbx.CDR) error {
+	s.metrics.calls.WithLabelValues(string(cdr.Kind), cdr.Result).Inc()
+	s.metrics.talked.WithLabelValues(string(cdr.Kind)).Add(cdr.Talked.Seconds())
+	err := s.Store.SaveCDR(ctx, cdr)
+	if err != nil {
+		s.metrics.unsaved.Inc()
+	}
+	return err
+}
+
+// LookedUp counts an order look-up; it is the switchboard's field of that name.
+func (m *Metrics) LookedUp(took time.Duration, err error) {
+	result := "failed"
+	switch {
+	case err == nil:
+		result = "found"
+	case errors.Is(err, pbx.ErrNoOrder):
+		result = "none"
+	}
+	m.lookups.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// watch adds the numbers that are read when somebody asks.
+func (m *Metrics) watch(c Config) error {
+	gauge := func(name, help string, value func() int) error {
+		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	errs := []error{
+		gauge("cabline_calls_live", "Calls in progress.", func() int { return len(c.Calls.Live()) }),
+		gauge("cabline_queue_waiting", "Clients in line for an operator.", func() int { return len(c.Desk.Waiting()) }),
+		gauge("cabline_operators_online", "Operators with a phone or browser logged in.", func() (online int) {
+			for _, o := range c.Desk.Operators() {
+				if o.Online {
+					online++
+				}
+			}
+			return online
+		}),
+	}
+	if c.Registrations != nil {
+		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))
+	}
+	if c.RTP != nil {
+		errs = append(errs, m.registry.Register(rtpCollector(c.RTP)))
+	}
+	return errors.Join(errs...)
+}
+
+// rtpCollector shows packet counts from one snapshot, so that they fit together.
+type rtpCollector func() (received, sent, lost uint64)
+
+var (
+	rtpReceived = prometheus.NewDesc("cabline_rtp_packets_received_total", "RTP packets taken from parties.", nil, nil)
+	rtpSent     = prometheus.NewDesc("cabline_rtp_packets_sent_total", "RTP packets said to parties.", nil, nil)
+	rtpLost     = prometheus.NewDesc("cabline_rtp_packets_lost_total", "Gaps in the sequence numbers of what parties sent.", nil, nil)
+)
+
+func (rtpCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- rtpReceived
+	to <- rtpSent
+	to <- rtpLost
+}
+
+func (snapshot rtpCollector) Collect(to chan<- prometheus.Metric) {
+	received, sent, lost := snapshot()
+	to <- prometheus.MustNewConstMetric(rtpReceived, prometheus.CounterValue, float64(received))
+	to <- prometheus.MustNewConstMetric(rtpSent, prometheus.CounterValue, float64(sent))
+	to <- prometheus.MustNewConstMetric(rtpLost, prometheus.CounterValue, float64(lost))
+}
+
+// metrics tells a firm's business, so it is for this machine, or for who has
+// the token or a session.
+func (c *Console) metrics(w http.ResponseWriter, r *http.Request) {
+	if !local(r) {
+		if no := c.mayUseREST(r); no != nil {
+			no.write(w)
+			return
+		}
+	}
+	promhttp.HandlerFor(c.Metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+// local says whether a request comes from this machine and was not passed on
+// by a proxy on it.
+func local(r *http.Request) bool {
+	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && address.Addr().Unmap().IsLoopback() && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == ""
+}
+
+// counted counts requests by the route they took.
+func (m *Metrics) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		watched := &watchedWriter{ResponseWriter: w, status: http.StatusOK}
+		defer func() { m.requests.WithLabelValues(r.Pattern, strconv.Itoa(watched.status)).Inc() }()
+		next.ServeHTTP(watched, r)
+	})
+}
+
+// watchedWriter remembers the status.
+type watchedWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *watchedWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack is for WebSocket libraries that look for it themselves.
+func (w *watchedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
