@@ -181,7 +181,7 @@ func (c *chrome) WriteRTP(p *media.Packet) {
 func (c *chrome) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, error) {
 	c.out = ctx.WriteStream()
 	for _, codec := range ctx.CodecParameters() {
-		if codec.MimeType == pion.MimeTypePCMA {
+		if codec.MimeType == pion.MimeTypePCMA || codec.MimeType == pion.MimeTypePCMU {
 			return codec, nil
 		}
 	}

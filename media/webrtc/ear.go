@@ -5,26 +5,48 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/transport/v4/packetio"
 
 	"cabline/media"
 )
 
-// maxPacket is more than any network carries in one piece.
-const maxPacket = 1500
+const (
+	// An honest browser has one source of RTP and one or two of RTCP, and some
+	// more after a renegotiation. Pion keeps all it has ever seen.
+	maxSources = 64
+
+	maxPacket = 1500 // more than any network carries in one piece
+)
 
 // ear is what comes from the browser. Pion writes each decrypted packet to it,
 // in its own goroutine and in its own large buffer, which is ours until Write
 // returns.
 type ear struct {
-	digits chan<- media.Digit
+	digits *media.DigitReceiver
 
-	mu     sync.Mutex // also held while the sink is written to: see Plug
-	sink   media.Sink
-	event  uint8
-	header rtp.Header
-	packet media.Packet
-	count  media.Stats
+	mu        sync.Mutex // held while the sink takes a packet: plug waits for it
+	sink      media.Sink
+	event     uint8
+	header    rtp.Header
+	packet    media.Packet
+	reception reception
+	dropped   uint64
+	ssrc      uint32 // our source, of which the browser reports
+	peer      rtcp.ReceptionReport
+}
+
+// streams gives pion the buffer into which it writes a source's packets. Ours
+// is none: the packet is dealt with at once.
+func (p *Port) streams(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+	if p.sources.Add(1) > maxSources {
+		p.lose()
+	}
+	if kind == packetio.RTPBufferPacket {
+		return &p.ear
+	}
+	return reports{&p.ear}
 }
 
 func (e *ear) plug(to media.Sink) {
@@ -42,7 +64,15 @@ func (e *ear) agree(event uint8) {
 func (e *ear) stats() media.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.count
+	return media.Stats{
+		Received:   e.reception.received,
+		Lost:       uint64(e.reception.missing()),
+		Dropped:    e.dropped,
+		Jitter:     samples(e.reception.jitter),
+		LastHeard:  e.reception.last,
+		PeerLost:   uint64(e.peer.TotalLost),
+		PeerJitter: samples(float64(e.peer.Jitter)),
+	}
 }
 
 // Write takes one RTP packet.
@@ -50,11 +80,14 @@ func (e *ear) Write(b []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.read(b) {
-		e.count.Dropped++
+		e.dropped++
 		return len(b), nil
 	}
-	e.count.Received++
-	e.count.LastHeard = time.Now()
+	now := time.Now()
+	e.reception.take(&e.packet, now)
+	if e.packet.Event && !e.digits.Event(&e.packet, now) {
+		return len(b), nil
+	}
 	if e.sink != nil {
 		e.sink.WriteRTP(&e.packet)
 	}
@@ -63,47 +96,46 @@ func (e *ear) Write(b []byte) (int, error) {
 
 // read makes e.packet of b and reports whether it is one we have agreed on.
 func (e *ear) read(b []byte) bool {
-	n, err := e.header.Unmarshal(b)
+	start, err := e.header.Unmarshal(b)
 	if err != nil || e.header.Version != 2 || len(b) > maxPacket {
 		return false
 	}
+	end := len(b)
 	if e.header.Padding {
-		if pad := int(b[len(b)-1]); pad > 0 && pad <= len(b)-n {
-			b = b[:len(b)-pad]
-		}
+		end -= int(b[end-1])
+	}
+	if start >= end {
+		return false
 	}
 	e.packet = media.Packet{
-		Buf:    b,
-		Start:  n,
+		Buf:    b[:end],
+		Start:  start,
 		Marker: e.header.Marker,
 		Time:   e.header.Timestamp,
 		Seq:    e.header.SequenceNumber,
 		Source: e.header.SSRC,
 	}
-	switch pt := e.header.PayloadType; {
-	case len(b) == n:
-		return false
-	case pt == media.PCMA.PayloadType():
+	switch pt := e.header.PayloadType; pt {
+	case media.PCMA.PayloadType():
 		e.packet.Codec = media.PCMA
-	case pt == media.PCMU.PayloadType():
+	case media.PCMU.PayloadType():
 		e.packet.Codec = media.PCMU
-	case pt == e.event && pt != 0:
-		e.packet.Event = true
 	default:
-		return false
+		e.packet.Event = pt == e.event // which is 0, PCMU's, where there is none
+		return e.packet.Event
 	}
 	return true
 }
 
+// heard takes a key that came by SIP INFO.
 func (e *ear) heard(d media.Digit) {
-	select {
-	case e.digits <- d:
-	default:
+	if !e.digits.Info(d, time.Now()) {
+		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if to, ok := e.sink.(media.Port); ok {
-		to.SendDigit(d)
+	if other, ok := e.sink.(media.Port); ok {
+		other.SendDigit(d)
 	}
 }
 
@@ -113,9 +145,29 @@ func (*ear) Read([]byte) (int, error) { return 0, io.EOF }
 // Close does nothing: the ear outlives pion's streams.
 func (*ear) Close() error { return nil }
 
-// deaf is the buffer of what nobody listens to.
-type deaf struct{}
+// reports is the ear for RTCP: how well the browser hears us.
+type reports struct{ *ear }
 
-func (deaf) Write(b []byte) (int, error) { return len(b), nil }
-func (deaf) Read([]byte) (int, error)    { return 0, io.EOF }
-func (deaf) Close() error                { return nil }
+func (r reports) Write(b []byte) (int, error) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		return len(b), nil // not worth more: it is only for the statistics
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range packets {
+		var blocks []rtcp.ReceptionReport
+		switch p := p.(type) {
+		case *rtcp.SenderReport:
+			blocks = p.Reports
+		case *rtcp.ReceiverReport:
+			blocks = p.Reports
+		}
+		for _, block := range blocks {
+			if block.SSRC == r.ssrc {
+				r.peer = block
+			}
+		}
+	}
+	return len(b), nil
+}

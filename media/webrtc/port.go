@@ -13,17 +13,9 @@ import (
 	"cabline/media"
 )
 
-const (
-	// The browser's audio comes up some 100 ms after the answer, over a bad
-	// network seconds later. So long a speech waits for it.
-	patience = 5 * time.Second
-
-	// An honest browser has one source of RTP and one or two of RTCP, and some
-	// more after a renegotiation. Pion keeps all it has ever seen.
-	maxSources = 64
-
-	digitsKept = 32 // pressed and not yet read
-)
+// patience is how long a speech waits for the browser's audio, which comes up
+// some 100 ms after the answer, over a bad network seconds later.
+const patience = 5 * time.Second
 
 // ErrClosed is what a port answers when it is closed or its browser is lost.
 var ErrClosed = errors.New("browser's audio is closed")
@@ -32,7 +24,6 @@ var ErrClosed = errors.New("browser's audio is closed")
 type Port struct {
 	browsers *Browsers
 	pc       *webrtc.PeerConnection
-	digits   chan media.Digit
 	ear      ear
 	voice    voice
 
@@ -54,13 +45,12 @@ var _ media.Port = (*Port)(nil)
 func newPort(b *Browsers) *Port {
 	p := &Port{
 		browsers: b,
-		digits:   make(chan media.Digit, digitsKept),
 		up:       make(chan struct{}),
 		lost:     make(chan struct{}),
 		gone:     make(chan struct{}),
 	}
-	p.ear.digits = p.digits
-	p.voice.clock = b.clock
+	p.ear.digits = media.NewDigitReceiver()
+	p.voice.keys = media.NewDigitSender(b.clock, p.voice.press)
 	return p
 }
 
@@ -90,19 +80,23 @@ func (p *Port) Play(ctx context.Context, what media.Speech) error {
 }
 
 // Digits are the keys the operator presses; see media.Port.
-func (p *Port) Digits() <-chan media.Digit { return p.digits }
+func (p *Port) Digits() <-chan media.Digit { return p.ear.digits.Digits() }
 
-// Heard takes a key that came by another way than the audio, SIP INFO. It goes
-// where a key of the audio goes: to Digits and to the port plugged in.
+// Heard takes a key of the browser which arrived by SIP INFO. It goes where a
+// key in the audio goes, to Digits and to the port plugged in; one that comes
+// both ways counts once.
 func (p *Port) Heard(d media.Digit) { p.ear.heard(d) }
 
 // SendDigit presses a key towards the browser; see media.Port.
-func (p *Port) SendDigit(d media.Digit) { p.voice.press(d) }
+func (p *Port) SendDigit(d media.Digit) { p.voice.keys.Send(d) }
 
-// Stats counts what has passed so far.
+// Stats counts what has passed so far. The round trip is that of ICE's checks.
 func (p *Port) Stats() media.Stats {
 	s := p.ear.stats()
 	s.Sent = p.voice.said()
+	if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
+		s.RoundTrip = time.Duration(pair.CurrentRoundTripTime * float64(time.Second))
+	}
 	return s
 }
 
@@ -116,6 +110,7 @@ func (p *Port) Close() error {
 	p.goneOnce.Do(func() {
 		close(p.gone)
 		p.Plug(nil)
+		p.voice.keys.Close()
 		p.voice.stop()
 		if err := p.pc.GracefulClose(); err != nil {
 			p.closing = fmt.Errorf("close a browser's port: %w", err)

@@ -1,20 +1,432 @@
 package webrtc_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"net/netip"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/pion/rtcp"
+	pion "github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
+
+	"cabline/media"
+	"cabline/media/webrtc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var roles = map[string]bool{"the browser calls": false, "the browser is called": true}
+
 func TestAudioPassesBothWays(t *testing.T) {
-	for name, weOffer := range map[string]bool{"when the browser calls": false, "when the browser is called": true} {
+	for name, weOffer := range roles {
 		t.Run(name, func(t *testing.T) {
 			p := open(t, listen(t, netip.Addr{}))
 			c := newChrome(t)
 			c.call(p, weOffer)
+			bothWays(t, c, p)
+			if n := len(c.ssrcs); n != 1 {
+				t.Errorf("the browser heard %d sources, not one", n)
+			}
+			if c.types[8] == 0 || len(c.types) != 1 {
+				t.Errorf("the browser heard payload types %v, not PCMA alone", c.types)
+			}
+		})
+	}
+}
+
+func TestBrowsersOfDifferentCodecsHearEachOther(t *testing.T) {
+	b := listen(t, netip.Addr{})
+	alaw, mulaw := newChrome(t), newChrome(t)
+	mulaw.talk = media.PCMU
+	pa, pm := open(t, b), open(t, b)
+	alaw.offerOnly(pa, "8")
+	mulaw.offerOnly(pm, "0")
+	alaw.connected(pa)
+	mulaw.connected(pm)
+	defer media.Cross(pa, pm)()
+
+	clock := media.NewClock()
+	defer clock.Close()
+	defer saying(t, 440, func(ctx context.Context, s media.Speech) error { return clock.Play(ctx, alaw, s) })()
+	defer saying(t, 1000, func(ctx context.Context, s media.Speech) error { return clock.Play(ctx, mulaw, s) })()
+	mulaw.tone(t, "440 Hz in the µ-law browser", 440)
+	alaw.tone(t, "1000 Hz in the A-law browser", 1000)
+	if alaw.types[0] != 0 || mulaw.types[8] != 0 {
+		t.Errorf("payload types heard: %v by A-law, %v by µ-law", alaw.types, mulaw.types)
+	}
+}
+
+// offerOnly negotiates with one of the two laws only.
+func (c *chrome) offerOnly(p *webrtc.Port, law string) {
+	c.t.Helper()
+	offer := string(c.offer("sendrecv", false))
+	other := map[string]string{"8": "0", "0": "8"}[law]
+	line := offer[strings.Index(offer, "m=audio"):]
+	line = line[:strings.Index(line, "\r\n")]
+	answer, err := p.Answer([]byte(strings.Replace(offer, line, strings.Replace(line, " "+other+" ", " ", 1), 1)))
+	c.must(err)
+	c.must(c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)}))
+}
+
+func TestHoldStopsOurAudioAndGoesOn(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	bothWays(t, c, p)
+	for _, hold := range []struct{ theirs, ours string }{{"sendonly", "recvonly"}, {"inactive", "inactive"}} {
+		answer := c.negotiate(p, hold.theirs, false)
+		if !strings.Contains(answer, "a="+hold.ours+"\r\n") {
+			t.Errorf("answer to %s is not %s:\n%s", hold.theirs, hold.ours, answer)
+		}
+		sent := p.Stats().Sent
+		if err := p.Play(context.Background(), media.Speech{media.Tone("tone", []float64{440}, 100*time.Millisecond)}); err != nil {
+			t.Error(err)
+		}
+		if now := p.Stats().Sent; now != sent {
+			t.Errorf("%d packets sent to a browser on hold by %s", now-sent, hold.theirs)
+		}
+		if answer := c.negotiate(p, "sendrecv", false); !strings.Contains(answer, "a=sendrecv\r\n") {
+			t.Errorf("answer to the end of hold:\n%s", answer)
+		}
+		bothWays(t, c, p)
+	}
+	if answer := c.negotiate(p, "recvonly", false); !strings.Contains(answer, "a=sendonly\r\n") {
+		t.Errorf("answer to recvonly:\n%s", answer)
+	}
+	defer saying(t, 1000, p.Play)()
+	c.forget()
+	c.tone(t, "1000 Hz in a browser that only listens", 1000)
+}
+
+func TestEverySDPHasItsOwnVersion(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	var origins []string
+	for _, direction := range []string{"sendrecv", "sendonly", "sendrecv"} {
+		origins = append(origins, line(t, c.negotiate(p, direction, false), "o="))
+	}
+	again, err := p.Offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	origins = append(origins, line(t, string(again), "o="))
+	first := strings.Fields(origins[0])
+	for i, o := range origins {
+		f := strings.Fields(o)
+		if f[1] != first[1] || f[2] != string(rune('1'+i)) {
+			t.Errorf("origin %d is %q after %q", i, o, origins[0])
+		}
+	}
+}
+
+// line is the first line of an SDP that begins so.
+func line(t testing.TB, sdp, begin string) string {
+	t.Helper()
+	for l := range strings.SplitSeq(sdp, "\r\n") {
+		if strings.HasPrefix(l, begin) {
+			return l
+		}
+	}
+	t.Fatalf("no %s in\n%s", begin, sdp)
+	return ""
+}
+
+func TestAnICERestartMovesTheCall(t *testing.T) {
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, listen(t, netip.Addr{}))
+			c := newChrome(t)
+			c.call(p, weOffer)
+			before := c.pc.RemoteDescription().SDP
+			for _, direction := range []string{"sendrecv", "sendonly", "sendrecv"} { // also while holding
+				after := c.negotiate(p, direction, true)
+				if line(t, before, "a=ice-ufrag") == line(t, after, "a=ice-ufrag") {
+					t.Error("our credentials are the old ones")
+				}
+				before = after
+				c.connected(p)
+			}
+			bothWays(t, c, p)
+			select {
+			case <-p.Lost():
+				t.Error("a restart counts as a loss")
+			default:
+			}
+		})
+	}
+}
+
+func TestAnotherOfferWithinTheCallChangesNothing(t *testing.T) {
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, listen(t, netip.Addr{}))
+			c := newChrome(t)
+			c.call(p, weOffer)
+			offer, err := p.Offer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Accept(c.answer(offer)); err != nil {
+				t.Fatal(err)
+			}
+			bothWays(t, c, p)
+		})
+	}
+}
+
+func TestASpeechWaitsForTheBrowsersAudio(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	answer, err := p.Answer(c.offer("sendrecv", false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	speech := media.Speech{media.Tone("word", []float64{1000}, 300*time.Millisecond), media.Silence(100 * time.Millisecond)}
+	said := make(chan error)
+	go func() { said <- p.Play(context.Background(), speech) }()
+	if err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-said; err != nil {
+		t.Fatal(err)
+	}
+	want := append(bytes.Clone(speech[0].ALaw), speech[1].ALaw...)
+	eventually(t, "whole speech", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.alaw) >= len(want)
+	})
+	if d := cmp.Diff(want, c.alaw); d != "" {
+		t.Errorf("the speech is not whole: %d bytes heard of %d", len(c.alaw), len(want))
+	}
+}
+
+func TestASpeechIsCutShortWhileItWaits(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause := errors.New("key pressed")
+	cancel(cause)
+	if err := p.Play(ctx, nil); !errors.Is(err, cause) {
+		t.Errorf("cut short: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Play(context.Background(), nil); !errors.Is(err, webrtc.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestPacketsBeforeTheAudioIsUpAreDropped(t *testing.T) {
+	b := listen(t, netip.Addr{})
+	p := open(t, b)
+	p.WriteRTP(frame())
+	p.SendDigit('1')
+	if _, err := p.Offer(); err != nil {
+		t.Fatal(err)
+	}
+	p.WriteRTP(frame())
+	if n := p.Stats().Sent; n != 0 {
+		t.Errorf("%d packets sent to nobody", n)
+	}
+}
+
+func frame() *media.Packet {
+	return &media.Packet{Buf: make([]byte, media.HeaderSize+media.FrameSize, 256), Start: media.HeaderSize}
+}
+
+func TestTheFormerSinkHearsNothingAfterPlug(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	clock := media.NewClock()
+	defer clock.Close()
+	defer saying(t, 440, func(ctx context.Context, s media.Speech) error { return clock.Play(ctx, c, s) })()
+	for range 20 {
+		var sink record
+		p.Plug(&sink)
+		eventually(t, "packet", func() bool { return sink.count() > 0 })
+		p.Plug(nil)
+		heard := sink.count()
+		received := p.Stats().Received
+		eventually(t, "next packet", func() bool { return p.Stats().Received > received })
+		if now := sink.count(); now != heard {
+			t.Fatalf("%d packets after Plug(nil) had returned", now-heard)
+		}
+	}
+}
+
+func TestStatsTellWhatPassed(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	say := func(seq uint16, talk media.Codec) {
+		c.talk = talk
+		packet := frame()
+		packet.Seq, packet.Time = seq, uint32(seq)*media.FrameSize
+		c.WriteRTP(packet)
+	}
+	for _, seq := range []uint16{1, 2, 5, 4, 6} { // 3 is lost
+		say(seq, media.PCMA)
+	}
+	c.pt = 13 // comfort noise was not agreed on
+	c.WriteRTP(&media.Packet{Buf: make([]byte, 13, 64), Start: media.HeaderSize, Seq: 7, Event: true})
+	say(8, media.PCMA)
+	eventually(t, "packets", func() bool { return p.Stats().Received == 6 })
+	s := p.Stats()
+	if s.Lost != 2 || s.Dropped != 1 || s.LastHeard.IsZero() || s.Sent != 0 {
+		t.Errorf("%+v", s)
+	}
+	p.WriteRTP(frame())
+	if s := p.Stats(); s.Sent != 1 {
+		t.Errorf("one packet said, %d counted", s.Sent)
+	}
+}
+
+func TestTheBrowsersReportsAreRead(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	p.WriteRTP(frame())
+	eventually(t, "packet in the browser", func() bool { return c.count() == 1 })
+	var ours uint32
+	for ours = range c.ssrcs {
+	}
+	report := rtcp.ReceiverReport{SSRC: c.ssrc, Reports: []rtcp.ReceptionReport{
+		{SSRC: ours + 1, TotalLost: 1},
+		{SSRC: ours, TotalLost: 7, Jitter: 80},
+	}}
+	if err := c.pc.WriteRTCP([]rtcp.Packet{&report}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "report", func() bool { s := p.Stats(); return s.PeerLost == 7 && s.PeerJitter == 10*time.Millisecond })
+}
+
+func TestLossOfTheBrowserIsTold(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	c.close()
+	select {
+	case <-p.Lost():
+	case <-time.After(deadline):
+		t.Fatal("the browser closed its audio and nobody noticed")
+	}
+	p.WriteRTP(frame()) // nobody hears it, nothing breaks
+	if err := p.Play(context.Background(), nil); !errors.Is(err, webrtc.ErrClosed) && err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOurOwnCloseIsNoLoss(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "end in the browser", func() bool { return c.pc.ConnectionState() == pion.PeerConnectionStateClosed })
+	select {
+	case <-p.Lost():
+		t.Error("Close closed Lost")
+	default:
+	}
+}
+
+func TestAPortClosesInEveryState(t *testing.T) {
+	for name, bring := range map[string]func(*chrome, *webrtc.Port){
+		"new":     func(*chrome, *webrtc.Port) {},
+		"offered": func(_ *chrome, p *webrtc.Port) { _, _ = p.Offer() },
+		"answered, the browser does not know": func(c *chrome, p *webrtc.Port) {
+			_, _ = p.Answer(c.offer("sendrecv", false))
+		},
+		"accepted, not yet connected": func(c *chrome, p *webrtc.Port) {
+			offer, _ := p.Offer()
+			_ = p.Accept(c.answer(offer))
+		},
+		"connecting": func(c *chrome, p *webrtc.Port) { c.negotiate(p, "sendrecv", false) },
+		"connected":  func(c *chrome, p *webrtc.Port) { c.call(p, false) },
+		"playing": func(c *chrome, p *webrtc.Port) {
+			c.call(p, false)
+			saying(t, 440, p.Play)
+			p.SendDigit('5')
+		},
+		"in an ICE restart": func(c *chrome, p *webrtc.Port) {
+			c.call(p, false)
+			_, _ = p.Answer(c.offer("sendrecv", true))
+		},
+		"lost": func(c *chrome, p *webrtc.Port) {
+			c.call(p, false)
+			c.close()
+			<-p.Lost()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, listen(t, netip.Addr{}))
+			c := newChrome(t)
+			bring(c, p)
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					if err := p.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			p.WriteRTP(frame())
+			p.SendDigit('1')
+			p.Stats()
+			if _, err := p.Offer(); err == nil && name == "new" {
+				t.Error("a closed port makes an offer")
+			}
+			if _, err := p.Answer(newChrome(t).offer("sendrecv", false)); err == nil {
+				t.Error("a closed port answers")
+			}
+		})
+	}
+}
+
+func TestClosingAllClosesEveryPort(t *testing.T) {
+	b := listen(t, netip.Addr{})
+	p := open(t, b)
+	c := newChrome(t)
+	c.call(p, true)
+	open(t, b)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "end in the browser", func() bool { return c.pc.ConnectionState() == pion.PeerConnectionStateClosed })
+	if _, err := b.Open(); !errors.Is(err, webrtc.ErrClosed) {
+		t.Errorf("opened a port after all was closed: %v", err)
+	}
+}
+
+func TestAPublicAddressIsOfferedBesidesOurOwn(t *testing.T) {
+	b := listen(t, netip.MustParseAddr("127.0.0.9"))
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, b)
+			c := newChrome(t)
+			c.call(p, weOffer)
+			sdp := c.pc.RemoteDescription().SDP
+			for _, addr := range []string{" 127.0.0.1 ", " 127.0.0.9 "} {
+				if !strings.Contains(sdp, addr) {
+					t.Errorf("no candidate%sin\n%s", addr, sdp)
+				}
+			}
+			bothWays(t, c, p)
+			c.negotiate(p, "sendrecv", true)
+			c.connected(p)
 			bothWays(t, c, p)
 		})
 	}

@@ -11,23 +11,28 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
+	"cabline/media/dtmf"
 	"cabline/media/g711"
 )
 
 // voice is what goes to the browser: the track that pion sends. Pion's own
 // tracks know one payload type; a telephone has events besides.
 type voice struct {
-	clock *media.Clock
+	keys *media.DigitSender
 
 	mu      sync.Mutex
-	track   webrtc.TrackLocalWriter // nil: not bound
+	track   webrtc.TrackLocalWriter // nil: not yet, or no more
 	stream  *media.Stream
 	started bool // the browser can hear us
-	muted   bool // it has put us on hold
+	held    bool // it wants to hear nothing
 	codecs  []media.Codec
-	event   uint8
+	event   uint8 // payload type of telephone-event; 0: the browser takes none
 	header  rtp.Header
 	sent    uint64
+
+	// The event whose key was pressed in tones, where the browser takes no events.
+	toned, tonedSource uint32
+	anyToned           bool
 }
 
 var _ webrtc.TrackLocal = (*voice)(nil)
@@ -52,10 +57,11 @@ func (v *voice) stop() {
 	v.track = nil
 }
 
-func (v *voice) agree(codecs []media.Codec, event uint8, muted bool) {
+func (v *voice) agree(codecs []media.Codec, event uint8, held bool) {
+	v.keys.UseEvents(event != 0)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.codecs, v.event, v.muted = codecs, event, muted
+	v.codecs, v.event, v.held = codecs, event, held
 }
 
 func (v *voice) said() uint64 {
@@ -64,27 +70,60 @@ func (v *voice) said() uint64 {
 	return v.sent
 }
 
+// say says a packet of another party or a player, unless a key is being pressed.
 func (v *voice) say(p *media.Packet) {
+	if v.keys.Busy() && !p.Event {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !p.Event {
+		v.write(p)
+		return
+	}
+	e, ok := dtmf.Parse(p.Payload())
+	switch {
+	case !ok:
+	case v.event == 0:
+		if v.newEvent(p) {
+			v.keys.Send(media.Digit(e.Key))
+		}
+	case !v.keys.Busy():
+		p.Buf = p.Buf[:p.Start+dtmf.PayloadSize]
+		v.write(p)
+	}
+}
+
+// newEvent says whether a packet is the first of its event; v.mu is held.
+func (v *voice) newEvent(p *media.Packet) bool {
+	if v.anyToned && p.Source == v.tonedSource && int32(p.Time-v.toned) <= 0 {
+		return false
+	}
+	v.toned, v.tonedSource, v.anyToned = p.Time, p.Source, true
+	return true
+}
+
+// press says a packet of a key.
+func (v *voice) press(p *media.Packet) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.write(p)
 }
 
+// write lets pion send a packet; v.mu is held.
 func (v *voice) write(p *media.Packet) {
-	if !v.started || v.muted || v.track == nil {
+	if !v.started || v.held || v.track == nil {
 		return
 	}
-	pt := v.event
+	payloadType := v.event
 	if !p.Event {
-		pt = v.law(p).PayloadType()
-	} else if pt == 0 {
-		return
+		payloadType = v.law(p).PayloadType()
 	}
-	out := v.stream.Head(p, pt, time.Now())
+	out := v.stream.Head(p, payloadType, time.Now())
 	v.header = rtp.Header{
 		Version:        2,
 		Marker:         out[1]&0x80 != 0,
-		PayloadType:    pt,
+		PayloadType:    payloadType,
 		SequenceNumber: binary.BigEndian.Uint16(out[2:]),
 		Timestamp:      binary.BigEndian.Uint32(out[4:]),
 		SSRC:           v.stream.SSRC,
@@ -107,8 +146,6 @@ func (v *voice) law(p *media.Packet) media.Codec {
 	g711.ToALaw(p.Payload())
 	return media.PCMA
 }
-
-func (v *voice) press(media.Digit) {}
 
 // Bind is called by pion when the track may be sent.
 func (v *voice) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {

@@ -12,7 +12,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 	"net"
@@ -24,7 +23,6 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
-	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
@@ -180,6 +178,7 @@ func (b *Browsers) Open() (*Port, error) {
 	}
 	ssrc := uint32(transceiver.Sender().GetParameters().Encodings[0].SSRC)
 	p.voice.begin(ssrc)
+	p.ear.ssrc = ssrc
 	p.local = newLocal(ssrc, b.fingerprint)
 
 	b.mu.Lock()
@@ -211,17 +210,4 @@ func (b *Browsers) Close() error {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, b.mux.Close())...)
-}
-
-// streams gives pion the buffer into which it writes each source's decrypted
-// packets. Ours is none: the packet is dealt with at once, in pion's goroutine
-// and in its buffer.
-func (p *Port) streams(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-	if p.sources.Add(1) > maxSources {
-		p.lose()
-	}
-	if kind == packetio.RTPBufferPacket {
-		return &p.ear
-	}
-	return deaf{} // RTCP: nothing we would do otherwise
 }
