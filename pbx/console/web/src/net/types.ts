@@ -1,0 +1,125 @@
+/** The HTTP contract of the exchange, as far as the pages use it. */
+
+export const statuses = [
+  'new', 'accepted', 'accepted_next', 'arrived', 'paid_waiting', 'in_progress', 'completed', 'refused', 'late',
+  'overdue', 'driver_refused', 'no_driver', 'cancelled_by_driver', 'mistake',
+] as const;
+export type Status = (typeof statuses)[number];
+
+export interface Car {
+  color: string;
+  mark: string;
+  model: string;
+  plate: string;
+}
+
+export interface Order {
+  id: string;
+  status: string; // a Status; a dispatch system may have others
+  phone: string;
+  client_name: string;
+  line: string;
+  branch: string;
+  tariff: string;
+  pickup: string;
+  dropoff: string;
+  comment: string;
+  eta_minutes: number | null;
+  car: Car;
+  price: number | null;
+  driver_phone: string;
+  created: string;
+  updated: string;
+}
+
+export interface Card {
+  call_id: string;
+  phone: string;
+  line: string;
+  branch: string;
+  tariff: string;
+  order: Order | null;
+}
+
+export interface Me {
+  login: string;
+  name: string;
+  language: string;
+  branches: string[];
+  firm: string;
+  sip: { uri: string; realm: string; ha1: string; ws: string };
+}
+
+export interface Operator {
+  login: string;
+  name: string;
+  branches: string[];
+  online: boolean;
+  ready: boolean;
+  state: string; // free ringing talking
+  call_id: string;
+}
+
+export interface Waiting {
+  call_id: string;
+  phone: string;
+  line: string;
+  branch: string;
+  since: string;
+}
+
+export interface Floor {
+  operators: Operator[];
+  waiting: Waiting[];
+  calls: number;
+}
+
+export interface LegRecord {
+  id: string;
+  party: string;
+  number: string;
+  operator: string;
+  trunk: string;
+  started: string | null;
+  answered: string | null;
+  ended: string | null;
+  cause: string;
+  code: number;
+  audio: { received: number; sent: number; lost: number; dropped: number; jitter_ms: number } | null;
+}
+
+export interface CDR {
+  id: string;
+  kind: string;
+  line: string;
+  from: string;
+  to: string;
+  order_id: string;
+  branch: string;
+  started: string;
+  answered: string | null;
+  ended: string | null;
+  waited_seconds: number;
+  talked_seconds: number;
+  state: string; // where a live call stands
+  result: string;
+  steps: { at: string; what: string }[];
+  legs: LegRecord[];
+}
+
+export interface FakePhone {
+  number: string;
+  uri: string;
+  login: string;
+  password: string;
+  ws: string;
+}
+
+export interface DemoInfo {
+  line: string;
+  firm: string;
+  client: FakePhone;
+  driver: FakePhone;
+  operator: { login: string; password: string };
+  token: string;
+}
