@@ -1,0 +1,99 @@
+package prompts
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"cabline/media"
+)
+
+// maxClip bounds one recording, in bytes of its file: five minutes of PCM.
+const maxClip = 5 * 60 * media.Rate * 2
+
+// errNoRecording is the text's own trouble, not its file's.
+var errNoRecording = errors.New("no recording")
+
+// loadClips loads the recordings of all texts and words, by text; unused are
+// the firm's own files which nothing needs.
+func loadClips(lang string, own fs.FS, t texts, words []string) (clips map[string]media.Clip, unused []string, err error) {
+	clips = map[string]media.Clip{}
+	used := map[string]bool{}
+	var wrong []error
+	for _, s := range t.all() {
+		words = append(words, s.texts()...)
+	}
+	for _, text := range words {
+		if _, ok := clips[text]; ok {
+			continue
+		}
+		name := lang + "/" + clipName(text)
+		clip, err := loadClip(own, name)
+		if errors.Is(err, errNoRecording) {
+			err = fmt.Errorf("«%s» has no recording: add %s.wav, or put the text back", text, name)
+		}
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+		clips[text], used[name+".wav"] = clip, true
+	}
+	return clips, unusedIn(own, lang, used), errors.Join(wrong...)
+}
+
+// loadClip loads a recording, the firm's own before the shipped one.
+func loadClip(own fs.FS, name string) (media.Clip, error) {
+	for _, from := range []fs.FS{own, shipped} {
+		if from == nil {
+			continue
+		}
+		data, err := readBounded(from, name+".wav")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		clip := media.Clip{Name: name}
+		if err == nil {
+			clip.ALaw, err = decode(data)
+		}
+		if err != nil {
+			return clip, fmt.Errorf("%s.wav: %w", name, err)
+		}
+		return clip, nil
+	}
+	return media.Clip{}, errNoRecording
+}
+
+func readBounded(from fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(from, name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxClip {
+		return nil, fmt.Errorf("%d bytes are too long; %d at most", info.Size(), maxClip)
+	}
+	return fs.ReadFile(from, name)
+}
+
+// unusedIn lists the firm's files in the language's folder that are not used.
+func unusedIn(own fs.FS, lang string, used map[string]bool) []string {
+	if own == nil {
+		return nil
+	}
+	files, _ := fs.ReadDir(own, lang) // no folder: nothing is unused
+	var unused []string
+	for _, f := range files {
+		if p := path.Join(lang, f.Name()); !used[p] {
+			unused = append(unused, p)
+		}
+	}
+	return unused
+}
+
+// silence is a clip that lasts so long, sentencePause at most.
+func silence(d time.Duration) media.Clip {
+	n := int(d * media.Rate / time.Second)
+	return media.Clip{Name: quiet.Name, ALaw: quiet.ALaw[:n:n]}
+}
+
+var quiet = media.Silence(sentencePause)
