@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -25,7 +26,7 @@ type checkCommand struct {
 // Run reads the config and tries what it says, as far as that goes without
 // calling anyone. What is right and what is doubtful goes to standard output,
 // what is wrong to standard error.
-func (c checkCommand) Run(ctx context.Context, to console) error {
+func (c checkCommand) Run(ctx context.Context, to terminal) error {
 	cfg, warnings, err := config.Load(c.Config, to.env)
 	if err != nil {
 		return err
@@ -38,7 +39,6 @@ func (c checkCommand) Run(ctx context.Context, to console) error {
 	v.data()
 	v.voices()
 	v.sip()
-	v.rtp()
 	v.web(time.Now())
 	v.trunks(ctx)
 	if v.problems > 0 {
@@ -51,13 +51,15 @@ func (c checkCommand) Run(ctx context.Context, to console) error {
 // visit is one look at what a config says about this machine.
 type visit struct {
 	cfg      *config.Config
-	to       console
+	to       terminal
 	here     []netip.Addr // this machine's addresses
 	problems int
 }
 
-func (v *visit) ok(format string, args ...any)    { fmt.Fprintf(v.to.out, "ok: "+format+"\n", args...) }
-func (v *visit) doubt(format string, args ...any) { fmt.Fprintf(v.to.out, "note: "+format+"\n", args...) }
+func (v *visit) ok(format string, args ...any) { fmt.Fprintf(v.to.out, "ok: "+format+"\n", args...) }
+func (v *visit) doubt(format string, args ...any) {
+	fmt.Fprintf(v.to.out, "note: "+format+"\n", args...)
+}
 
 func (v *visit) wrong(format string, args ...any) {
 	v.problems++
@@ -103,7 +105,7 @@ func (v *visit) voices() {
 		v.wrong("%v", err)
 		return
 	}
-	v.ok("prompts: languages spoken: %d", len(spoken))
+	v.ok("prompts: all there in %s", strings.Join(slices.Sorted(maps.Keys(spoken)), ", "))
 }
 
 func (v *visit) sip() {
@@ -114,18 +116,6 @@ func (v *visit) sip() {
 		}
 		v.ok("sip.listen: %s is free", l)
 	}
-}
-
-func (v *visit) rtp() {
-	bind := v.cfg.SIP.Listen[0].Addr.Addr()
-	for _, port := range []uint16{v.cfg.RTP.Ports[0], v.cfg.RTP.Ports[1]} {
-		at := netip.AddrPortFrom(bind, port)
-		if err := canListen("udp", at); err != nil {
-			v.wrong("rtp.ports: %s: %s", at, v.whyNot(at, err))
-			return
-		}
-	}
-	v.ok("rtp.ports: %s, the first and the last of them are free", v.cfg.RTP.Ports)
 }
 
 func (v *visit) web(now time.Time) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"cabline/cmd/cabline/config"
@@ -12,7 +13,7 @@ type serveCommand struct {
 }
 
 // Run reads the config and runs the exchange until ctx ends.
-func (c serveCommand) Run(ctx context.Context, to console) error {
+func (c serveCommand) Run(ctx context.Context, to terminal) error {
 	cfg, warnings, err := config.Load(c.Config, to.env)
 	if err != nil {
 		return err
@@ -37,7 +38,7 @@ type demoOptions struct {
 }
 
 // Run plays the demo until ctx ends.
-func (c demoCommand) Run(ctx context.Context, to console) error {
+func (c demoCommand) Run(ctx context.Context, to terminal) error {
 	listen, err := c.address()
 	if err != nil {
 		return err
@@ -54,5 +55,8 @@ func (c demoCommand) Validate() error {
 
 func (c demoCommand) address() (netip.AddrPort, error) {
 	listen, err := config.ParseWebListen("http://" + c.Listen)
-	return listen.Addr, err
+	if err != nil {
+		return netip.AddrPort{}, errors.New("--listen: the demo gives everybody its passwords, so it is for loopback only, such as 127.0.0.1:8080")
+	}
+	return listen.Addr, nil
 }

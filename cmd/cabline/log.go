@@ -21,10 +21,10 @@ func newLogger(to io.Writer, cfg config.Log, secrets []string) zerolog.Logger {
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	terminal := isTerminal(to)
+	seen := isTerminal(to)
 	var out io.Writer = newCensor(to, secrets)
-	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: !terminal, TimeFormat: time.TimeOnly}
+	if cfg.Format == "console" || cfg.Format == "auto" && seen {
+		out = zerolog.ConsoleWriter{Out: out, NoColor: !seen, TimeFormat: time.TimeOnly}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }

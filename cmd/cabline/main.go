@@ -37,8 +37,8 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// console is what a command talks to.
-type console struct {
+// terminal is what a command talks to.
+type terminal struct {
 	out, err io.Writer
 	env      config.Env
 }
@@ -47,11 +47,11 @@ func main() {
 	// The first signal ends the program in order, the second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], console{os.Stdout, os.Stderr, os.LookupEnv}))
+	os.Exit(run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr, os.LookupEnv}))
 }
 
 // run is the program; it returns the exit code.
-func run(ctx context.Context, args []string, to console) int {
+func run(ctx context.Context, args []string, to terminal) int {
 	helped := false
 	parser, err := kong.New(&commands{},
 		kong.Name("cabline"),
@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, to console) int {
 type exampleCommand struct{}
 
 // Run prints the example.
-func (exampleCommand) Run(to console) error {
+func (exampleCommand) Run(to terminal) error {
 	_, err := io.WriteString(to.out, config.Example)
 	return err
 }
@@ -96,7 +96,7 @@ func (exampleCommand) Run(to console) error {
 type versionCommand struct{}
 
 // Run prints the version, what it was built of, and by what.
-func (versionCommand) Run(to console) error {
+func (versionCommand) Run(to terminal) error {
 	build, ok := debug.ReadBuildInfo()
 	if !ok {
 		return fmt.Errorf("version: the binary does not say how it was built")

@@ -46,6 +46,10 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"ports there are not", "20000-29999", "20000-70000", `4:17: rtp.ports: "20000-70000" is no range of ports, such as 20000-29999`},
 		{"fewer ports than channels", "20000-29999", "20000-20999", `4:17: rtp.ports: 20000-20999 has room for 500 legs, the trunks have 4000 channels; a leg takes two ports`},
 
+		{"SIP on a port of RTP", "udp://127.0.0.11:5060", "udp://127.0.0.11:20000", `3:19: sip.listen: port 20000 is one of rtp.ports, 20000-29999`},
+		{"browsers on a port of RTP", "https://127.0.0.11:8443", "https://127.0.0.11:29999",
+			`5:18: web.listen: port 29999, which is the UDP port of browsers' audio too, is one of rtp.ports, 20000-29999`},
+
 		{"plain http for others", "https://127.0.0.11", "http://192.168.1.5", `5:18: web.listen: http:// is for loopback only: browsers give no microphone to a plain page elsewhere; write https://192.168.1.5:8443`},
 		{"no scheme", "https://127.0.0.11:8443", "127.0.0.11:8443", `5:18: web.listen: "127.0.0.11:8443" is no web address; write https://ADDRESS:PORT`},
 		{"a certificate without its key", `domain: ""`, `cert: a.pem`, `5:9: web: cert and key go together; set both or none`},

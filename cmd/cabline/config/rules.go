@@ -39,6 +39,7 @@ func (r *reader) rules(c *Config, env Env) {
 		r.problem(r.at[&c.SIP.Listen], "sip.listen is empty; write at least [udp://0.0.0.0:5060]")
 	}
 	unique(r, "sip.listen", c.SIP.Listen, func(l *SIPListen) *SIPListen { return l })
+	r.apart(c)
 	if token, ok := env("CABLINE_DISPATCH_TOKEN"); ok {
 		c.Dispatch.Token = Secret(token)
 	}
@@ -49,6 +50,20 @@ func (r *reader) rules(c *Config, env Env) {
 	r.lines(c)
 	r.operators(c, env)
 	r.branches(c)
+}
+
+// apart keeps SIP and the audio of browsers out of the ports of RTP.
+func (r *reader) apart(c *Config) {
+	ports := &c.RTP.Ports
+	inside := func(port uint16) bool { return port >= ports[0] && port <= ports[1] }
+	for i := range c.SIP.Listen {
+		if l := &c.SIP.Listen[i]; l.Transport == "udp" && inside(l.Addr.Port()) {
+			r.problem(r.at[l], "sip.listen: port %d is one of rtp.ports, %s", l.Addr.Port(), ports)
+		}
+	}
+	if port := c.Web.Listen.Addr.Port(); inside(port) {
+		r.problem(r.at[&c.Web.Listen], "web.listen: port %d, which is the UDP port of browsers' audio too, is one of rtp.ports, %s", port, ports)
+	}
 }
 
 func (r *reader) firm(f *Firm) {
