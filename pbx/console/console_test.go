@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -33,7 +32,7 @@ var (
 )
 
 const (
-	token  = "dispatch-token"
+	secret = "dispatch-token"
 	origin = "http://exchange.test"
 )
 
@@ -172,7 +171,7 @@ func furnish(t *testing.T, cdrs CDRs, orders Orders, change ...func(*Config)) *h
 		"boris": {Name: "Борис"},
 	}
 	config := Config{
-		Firm: "Такси Ромашка", Country: "RU", Language: "ru", Version: "1.2.3", Token: token,
+		Firm: "Такси Ромашка", Country: "RU", Language: "ru", Version: "1.2.3", Token: secret,
 		Accounts: func(login string) (Account, bool) { a, ok := accounts[login]; return a, ok },
 		Calls:    floor, Desk: floor, CDRs: cdrs, Orders: orders,
 		Pages: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>console</title>")}},
@@ -205,7 +204,7 @@ func header(name, value string) with { return func(r *http.Request) { r.Header.S
 func from(remote string) with        { return func(r *http.Request) { r.RemoteAddr = remote } }
 
 var (
-	byToken = header("Authorization", "Bearer "+token)
+	byToken = header("Authorization", "Bearer "+secret)
 	ownPage = header("Origin", origin)
 )
 
@@ -280,5 +279,3 @@ func (a answer) isProblem(t *testing.T, status int, says string) {
 		t.Errorf("the problem does not say %q: %s", says, a.body)
 	}
 }
-
-var _ fs.FS = fstest.MapFS{}

@@ -1,0 +1,128 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cabline/pbx"
+)
+
+type deafStore struct{ err error }
+
+func (s deafStore) SaveCDR(context.Context, pbx.CDR) error { return s.err }
+
+func TestMetricsCountWhatHappens(t *testing.T) {
+	metrics := NewMetrics()
+	h := newHouse(t, func(c *Config) {
+		c.Metrics = metrics
+		c.Registrations = func() int { return 3 }
+		c.RTP = func() (uint64, uint64, uint64) { return 100, 90, 5 }
+	})
+	store := metrics.Store(h.db)
+	for i, result := range []string{"completed", "completed", "hung up"} {
+		call := aCall(fmt.Sprint(i), noon)
+		call.Result = result
+		if err := store.SaveCDR(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.db.CDR(t.Context(), "2"); err != nil {
+		t.Errorf("counted but not saved: %v", err)
+	}
+	full := errors.New("disk full")
+	if err := metrics.Store(deafStore{full}).SaveCDR(t.Context(), aCall("lost", noon)); !errors.Is(err, full) {
+		t.Errorf("the store's error: %v", err)
+	}
+	metrics.LookedUp(30*time.Millisecond, nil)
+	metrics.LookedUp(2*time.Millisecond, fmt.Errorf("order: %w", pbx.ErrNoOrder))
+	metrics.LookedUp(time.Second, context.DeadlineExceeded)
+	h.floor.live = make([]pbx.CDR, 4)
+	h.floor.waiting = make([]pbx.Waiting, 2)
+	h.floor.operators = []pbx.OperatorState{{Online: true}, {}}
+	h.ask("GET", "/api/v1/orders/77", nil, byToken)
+	h.ask("GET", "/api/v1/orders/78", nil, byToken)
+	h.ask("GET", "/no/such/file", nil)
+
+	got := h.ask("GET", "/metrics", nil, from("127.0.0.1:1"))
+	if got.status != http.StatusOK {
+		t.Fatalf("%+v", got)
+	}
+	for _, line := range []string{
+		`cabline_calls_total{kind="inbound",result="completed"} 3`,
+		`cabline_calls_total{kind="inbound",result="hung up"} 1`,
+		`cabline_talk_seconds_total{kind="inbound"} 124`,
+		`cabline_cdrs_unsaved_total 1`,
+		`cabline_calls_live 4`,
+		`cabline_queue_waiting 2`,
+		`cabline_operators_online 1`,
+		`cabline_registrations 3`,
+		`cabline_rtp_packets_received_total 100`,
+		`cabline_rtp_packets_sent_total 90`,
+		`cabline_rtp_packets_lost_total 5`,
+		`cabline_order_lookup_seconds_bucket{result="found",le="0.05"} 1`,
+		`cabline_order_lookup_seconds_bucket{result="found",le="0.025"} 0`,
+		`cabline_order_lookup_seconds_count{result="none"} 1`,
+		`cabline_order_lookup_seconds_count{result="failed"} 1`,
+		`cabline_http_requests_total{code="404",route="GET /api/v1/orders/{id}"} 2`,
+		`cabline_http_requests_total{code="404",route="/"} 1`,
+	} {
+		if !strings.Contains(got.body, line+"\n") {
+			t.Errorf("no %s in\n%s", line, grep(got.body, line[:strings.IndexAny(line, "{ ")]))
+		}
+	}
+}
+
+func grep(text, word string) string {
+	var found []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, word) {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "")
+}
+
+func TestMetricsAreNotForStrangers(t *testing.T) {
+	h := newHouse(t)
+	for name, tc := range map[string]struct {
+		how    []with
+		status int
+	}{
+		"this machine":                      {[]with{from("127.0.0.1:1")}, 200},
+		"this machine, over IPv6":           {[]with{from("[::1]:1")}, 200},
+		"another machine":                   {[]with{from("192.0.2.1:1")}, 401},
+		"another machine behind a proxy":    {[]with{from("127.0.0.1:1"), header("X-Forwarded-For", "192.0.2.1")}, 401},
+		"another machine with the token":    {[]with{from("192.0.2.1:1"), byToken}, 200},
+		"another machine with an operator":  {[]with{from("192.0.2.1:1"), cookie(h.login("anna"))}, 200},
+		"another machine with wrong tokens": {[]with{from("192.0.2.1:1"), header("Authorization", "Bearer x")}, 401},
+	} {
+		if got := h.ask("GET", "/metrics", nil, tc.how...); got.status != tc.status {
+			t.Errorf("%s: %d", name, got.status)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	h := newHouse(t)
+	got := h.ask("GET", "/healthz", nil)
+	if got.status != http.StatusOK {
+		t.Fatalf("%+v", got)
+	}
+	sameJSON(t, got.tree(t), m{"status": "ok", "version": "1.2.3"})
+	_ = h.db.Close()
+	got = h.ask("GET", "/healthz", nil)
+	if got.status != http.StatusServiceUnavailable || got.tree(t)["status"] != "unwell" || got.tree(t)["reason"] == "" {
+		t.Errorf("without its database: %+v", got)
+	}
+}
+
+func TestAConsoleWithAPartMissingIsNotMade(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("made from nothing")
+	}
+}
