@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cabline/cmd/cabline/config"
+	"cabline/dispatchapi/orderbook"
+	"cabline/media"
+	"cabline/media/rtp"
+	"cabline/media/webrtc"
+	"cabline/pbx"
+	"cabline/pbx/console"
+	"cabline/pbx/console/web"
+	"cabline/pbx/sip"
+	"cabline/pbx/store"
+	"cabline/prompts"
+)
+
+// exchange is the rooms of the house, put together from the bottom up.
+type exchange struct {
+	cfg      *config.Config
+	store    *store.Store
+	orders   *orderbook.Book
+	clock    *media.Clock
+	relay    *rtp.Relay
+	browsers *webrtc.Browsers
+	board    *pbx.Switchboard
+	sip      *sip.Server
+	metrics  *console.Metrics
+}
+
+// build opens files and sockets. What it returns must be closed, also after an
+// error.
+func build(cfg *config.Config) (x *exchange, err error) {
+	x = &exchange{cfg: cfg, clock: media.NewClock(), metrics: console.NewMetrics()}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return x, fmt.Errorf("data folder: %w", err)
+	}
+	if x.store, err = store.Open(filepath.Join(cfg.Data, "cabline.db")); err != nil {
+		return x, err
+	}
+	x.orders = orderbook.New(x.store, cfg.Firm.Country)
+	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Clock: x.clock}); err != nil {
+		return x, fmt.Errorf("rtp: %w", err)
+	}
+	// Browsers' audio shares address and number with the web port: one hole in a firewall.
+	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Clock: x.clock}); err != nil {
+		return x, fmt.Errorf("browsers' audio: %w", err)
+	}
+	if x.board, err = x.switchboard(); err != nil {
+		return x, err
+	}
+	if x.sip, err = sip.New(x.sipConfig()); err != nil {
+		return x, err
+	}
+	x.board.Dialer = x.sip
+	return x, nil
+}
+
+// serve runs calls and pages until ctx ends and the last call is over.
+func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.Server) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { x.board.Serve(ctx); return nil })
+	g.Go(func() error { return x.sip.Serve(ctx) })
+	g.Go(func() error {
+		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("web: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return server.Shutdown(last)
+	})
+	return g.Wait()
+}
+
+func (x *exchange) close() error {
+	var errs []error
+	if x.browsers != nil {
+		errs = append(errs, x.browsers.Close())
+	}
+	if x.relay != nil {
+		x.relay.Close()
+	}
+	x.clock.Close()
+	if x.store != nil {
+		errs = append(errs, x.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (x *exchange) switchboard() (*pbx.Switchboard, error) {
+	cfg := x.cfg
+	voices, err := voices(cfg)
+	if err != nil {
+		return nil, err
+	}
+	board := &pbx.Switchboard{
+		Dispatch: x.orders,
+		Store:    x.metrics.Store(x.store),
+		Voices:   voices,
+		Language: cfg.Firm.Language,
+		Limits: pbx.Limits{
+			OrderLookup:  cfg.Timeouts.OrderLookup,
+			KeyWait:      cfg.Timeouts.KeyWait,
+			DriverRing:   cfg.Timeouts.DriverRing,
+			ClientRing:   cfg.Timeouts.ClientRing,
+			OperatorRing: cfg.Timeouts.OperatorRing,
+			QueueMax:     cfg.Timeouts.QueueMax,
+		},
+		LookedUp: x.metrics.LookedUp,
+	}
+	for _, p := range cfg.Outgoing.Allow {
+		board.MayDial = append(board.MayDial, string(p))
+	}
+	for _, l := range cfg.Lines {
+		board.Lines = append(board.Lines, pbx.Line(l))
+	}
+	var operators []pbx.Operator
+	for _, o := range cfg.Operators {
+		operators = append(operators, pbx.Operator{Login: o.Login, Name: o.Name, Branches: o.Branches})
+	}
+	board.SetOperators(operators)
+	return board, nil
+}
+
+// voices loads the languages in use, with the firm's own sounds over ours.
+func voices(cfg *config.Config) (map[string]pbx.Voice, error) {
+	var own fs.FS
+	if cfg.Prompts != "" {
+		own = os.DirFS(cfg.Prompts)
+	}
+	voices := map[string]pbx.Voice{}
+	languages := []string{cfg.Firm.Language}
+	for _, l := range cfg.Lines {
+		languages = append(languages, l.Language)
+	}
+	for _, language := range languages {
+		if language == "" || voices[language] != nil {
+			continue
+		}
+		voice, err := prompts.Load(language, own)
+		if err != nil {
+			return nil, fmt.Errorf("prompts: %w", err)
+		}
+		voices[language] = voice
+	}
+	return voices, nil
+}
+
+func (x *exchange) sipConfig() sip.Config {
+	cfg := sip.Config{
+		Public:   x.cfg.SIP.Public,
+		Realm:    config.Realm,
+		Country:  x.cfg.Firm.Country,
+		Accounts: x.account,
+		Exchange: x.board,
+		RTP: func(bind, advertise netip.Addr) (sip.Audio, error) {
+			return x.relay.Open(rtp.Options{Bind: bind, Advertise: advertise})
+		},
+		Browser: func() (sip.Audio, error) { return x.browsers.Open() },
+	}
+	for _, l := range x.cfg.SIP.Listen {
+		cfg.Listen = append(cfg.Listen, sip.Listen{Network: l.Transport, Addr: l.Addr})
+	}
+	for _, t := range x.cfg.Trunks {
+		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, From: t.From,
+			CallerID: t.CallerID, Channels: t.Channels})
+	}
+	return cfg
+}
+
+// console is the pages and the REST, with others' handlers mounted.
+func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.Console, error) {
+	if mount == nil {
+		mount = map[string]http.Handler{}
+	}
+	mount["/ws"] = x.sip.WebSocket()
+	return console.New(console.Config{
+		Firm:     x.cfg.Firm.Name,
+		Country:  x.cfg.Firm.Country,
+		Language: x.cfg.Firm.Language,
+		Version:  version,
+		Accounts: func(login string) (console.Account, bool) {
+			for _, o := range x.cfg.Operators {
+				if o.Login == login {
+					return console.Account{Name: o.Name, Branches: o.Branches, HA1: o.HA1.Reveal()}, true
+				}
+			}
+			return console.Account{}, false
+		},
+		Realm:         config.Realm,
+		Domain:        x.cfg.Web.Domain,
+		Token:         x.cfg.Dispatch.Token.Reveal(),
+		Calls:         x.board,
+		Desk:          x.board,
+		CDRs:          x.store,
+		Orders:        x.orders,
+		Pages:         web.Files(),
+		Demo:          demo,
+		Mount:         mount,
+		Metrics:       x.metrics,
+		Registrations: func() int { return len(x.sip.Registrations()) },
+	})
+}
+
+func (x *exchange) account(login string) (ha1 string, ok bool) {
+	for _, o := range x.cfg.Operators {
+		if o.Login == login {
+			return o.HA1.Reveal(), true
+		}
+	}
+	return "", false
+}
