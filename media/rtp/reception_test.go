@@ -1,0 +1,48 @@
+package rtp
+
+import (
+	"testing"
+	"time"
+
+	"cabline/media"
+)
+
+func TestLossAndJitter(t *testing.T) {
+	type packet struct {
+		ms     int // when it arrives
+		source uint32
+		seq    uint16
+		stamp  uint32
+		event  bool
+	}
+	for _, tt := range []struct {
+		name     string
+		packets  []packet
+		lost     int64
+		received uint64
+		jitter   float64 // samples
+	}{
+		{"none lost, evenly", []packet{{0, 1, 1, 0, false}, {20, 1, 2, 160, false}, {40, 1, 3, 320, false}}, 0, 3, 0},
+		{"one of three lost", []packet{{0, 1, 1, 0, false}, {40, 1, 3, 320, false}}, 1, 2, 0},
+		{"one late is not lost", []packet{{0, 1, 1, 0, false}, {40, 1, 3, 320, false}, {40, 1, 2, 320, false}}, 0, 3, 0},
+		{"one before the first is not counted as many", []packet{{0, 1, 5, 0, false}, {0, 1, 4, 0, false}}, 0, 2, 0},
+		{"doubled packets hide nothing of another source", []packet{{0, 1, 1, 0, false}, {0, 1, 1, 0, false}, {0, 1, 1, 0, false}, {0, 2, 9, 0, false}, {40, 2, 11, 320, false}}, 1, 5, 0},
+		{"numbers wrap", []packet{{0, 1, 65535, 0xffffffff, false}, {20, 1, 0, 159, false}, {60, 1, 2, 479, false}}, 1, 3, 0},
+		{"a new source begins its own count", []packet{{0, 1, 1, 0, false}, {40, 1, 3, 320, false}, {60, 2, 9000, 77, false}, {80, 2, 9001, 237, false}}, 1, 4, 0},
+		{"a restart of the count is no loss", []packet{{0, 1, 1, 0, false}, {20, 1, 30000, 160, false}, {40, 1, 30001, 320, false}}, 0, 3, 0},
+		{"one 20 ms late is jitter of a 16th", []packet{{0, 1, 1, 0, false}, {40, 1, 2, 160, false}}, 0, 2, 10},
+		{"an event's standing timestamp is no jitter", []packet{{0, 1, 1, 0, false}, {20, 1, 2, 160, true}, {120, 1, 3, 160, true}, {140, 1, 4, 1120, false}}, 0, 4, 0},
+		{"a source that stood still is no jitter", []packet{{0, 1, 1, 0, false}, {600_000, 1, 2, 160, false}, {600_020, 1, 3, 320, false}}, 0, 3, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r reception
+			begin := time.Now()
+			for _, p := range tt.packets {
+				r.take(&media.Packet{Source: p.source, Seq: p.seq, Time: p.stamp, Event: p.event}, begin.Add(time.Duration(p.ms)*time.Millisecond))
+			}
+			if r.missing() != tt.lost || r.received != tt.received || r.jitter != tt.jitter {
+				t.Errorf("lost %d, received %d, jitter %v", r.missing(), r.received, r.jitter)
+			}
+		})
+	}
+}
