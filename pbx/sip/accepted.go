@@ -47,8 +47,7 @@ func (l *Leg) again(p *accepted) {
 	if time.Since(p.sent) >= 64*wire.T1 {
 		l.pending, l.acked = nil, true
 		why := fmt.Errorf("no ACK came: %w", pbx.ErrUnreachable)
-		l.bye(why)
-		l.finish(why)
+		l.fail(why)
 		return
 	}
 	_ = p.conn.WriteMsg(p.res)
@@ -64,20 +63,25 @@ func (l *Leg) confirmed(req *wire.Request) {
 	if p == nil || p.seq != req.CSeq().SeqNo {
 		return // a repetition
 	}
-	p.stop()
-	l.pending, l.acked = nil, true
 	var err error
 	if p.offered {
 		if err = l.audio.Accept(req.Body()); err != nil {
 			err = fmt.Errorf("answer in ACK: %w: %w", pbx.ErrUnreachable, err)
 		}
 	}
-	switch {
-	case l.byeDue != nil:
-		l.bye(l.byeDue)
-	case err != nil:
-		l.bye(err)
-		l.finish(err)
+	l.settled()
+	if err != nil && l.state == up {
+		l.fail(err)
 	}
+}
+
+// settled is the peer's word that our 200 has arrived. The lock is held.
+func (l *Leg) settled() {
+	p := l.pending
+	p.stop()
+	l.pending, l.acked = nil, true
 	close(p.done)
+	if l.byeDue != nil {
+		l.bye(l.byeDue)
+	}
 }

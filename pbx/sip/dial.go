@@ -22,10 +22,11 @@ func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 	if s.stopping.Load() {
 		return nil, pbx.ErrShutdown
 	}
+	dial := s.dialTrunk
 	if to.Operator != "" {
-		return nil, pbx.ErrUnreachable
+		dial = s.dialOperator
 	}
-	leg, err := s.dialTrunk(ctx, to)
+	leg, err := dial(ctx, to)
 	if err != nil {
 		return nil, err // not a nil *Leg in an interface
 	}
@@ -41,7 +42,7 @@ func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.pathTo(t.Transport, peer, true)
+	p, err := s.pathTo(ctx, t.Transport, peer)
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +110,12 @@ func (l *Leg) lose(why error) {
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
 func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
 	l.mu.Lock()
-	req := l.request(wire.INVITE)
+	l.localSeq++
+	l.sdp = sdp
+	req := l.compose(wire.INVITE, l.localSeq)
 	req.AppendHeader(l.contact())
 	l.mu.Unlock()
+	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
 	req.AppendHeader(wire.NewHeader("Allow", allowed))
 	req.AppendHeader(wire.NewHeader("Supported", "timer"))
 	for _, h := range extra {
@@ -213,7 +217,7 @@ func (l *Leg) cancel(req *wire.Request, why error) {
 	if errors.Is(why, pbx.ErrElsewhere) {
 		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
 	}
-	l.server.work.Go(func() { l.server.deliver(l.ctx, c) })
+	l.server.work.Go(func() { l.server.exchange(l.ctx, c) })
 }
 
 // established is the first 2xx: the dialog stands.
@@ -227,6 +231,7 @@ func (l *Leg) established(res *wire.Response) error {
 	}
 	l.state, l.acked, l.code, l.answered = up, true, res.StatusCode, time.Now()
 	l.ack(l.localSeq)
+	l.agreed(res)
 	if err := l.audio.Accept(res.Body()); err != nil {
 		err = fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
 		l.bye(err)
@@ -257,7 +262,9 @@ func (d *dialog) reach(res *wire.Response) error {
 // ack acknowledges a 2xx to the INVITE with number seq. The lock is held.
 func (l *Leg) ack(seq uint32) {
 	// Lost, it is sent again when the 2xx comes again.
-	_ = l.server.transport.WriteMsg(l.compose(wire.ACK, seq))
+	if l.server.connected(l.path) {
+		_ = l.server.transport.WriteMsg(l.compose(wire.ACK, seq))
+	}
 }
 
 // strayResponse is a response no transaction waits for. A 2xx is repeated
@@ -293,13 +300,13 @@ func (s *Server) strayResponse(res *wire.Response) {
 // refuseFork ends a dialog we do not want: ACK and BYE, from what the 2xx says.
 func (s *Server) refuseFork(p path, res *wire.Response) {
 	from := res.From()
-	l := &Leg{server: s, dialog: dialog{path: p, callID: string(*res.CallID()), local: from.Address, localSeq: res.CSeq().SeqNo}}
+	l := &Leg{server: s, ctx: context.Background(), dialog: dialog{path: p, callID: string(*res.CallID()), local: from.Address, localSeq: res.CSeq().SeqNo}}
 	l.localTag, _ = from.Params.Get("tag")
 	l.remote = res.To().Address
 	if res.Contact() == nil || l.reach(res) != nil {
 		return
 	}
 	l.ack(l.localSeq)
-	req := l.request(wire.BYE)
-	s.work.Go(func() { s.deliver(context.Background(), req) })
+	l.localSeq++
+	s.work.Go(func() { l.deliver(wire.BYE, l.localSeq, wire.NewHeader("Reason", byeReason(nil))) })
 }

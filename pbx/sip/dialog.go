@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -162,25 +163,37 @@ func (s *Server) pathBack(req wire.Message, fromTrunk bool) (path, error) {
 	return p, nil
 }
 
-// pathTo is the path to a peer whom we call first.
-func (s *Server) pathTo(network string, peer netip.AddrPort, isTrunk bool) (path, error) {
+// pathTo is the path to a trunk's gateway, which we call first.
+func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort) (path, error) {
 	p := path{network: strings.ToUpper(network)}
 	var local netip.AddrPort
-	for _, bound := range s.Addrs() {
-		if bound.Network == network && bound.Addr.Addr().Is4() == peer.Addr().Is4() {
-			local = bound.Addr
+	switch network {
+	case "udp":
+		for _, socket := range s.udp {
+			if socket.addr.Addr().Is4() != peer.Addr().Is4() {
+				continue
+			}
+			select {
+			case <-socket.ready:
+			case <-ctx.Done():
+				return path{}, context.Cause(ctx)
+			}
+			local = socket.addr
+			p.socket = wire.Addr{IP: local.Addr().AsSlice(), Port: int(local.Port())}
 			break
 		}
+	default:
+		for _, l := range s.tcp {
+			if addr := unmap(l.Addr().(*net.TCPAddr).AddrPort()); addr.Addr().Is4() == peer.Addr().Is4() {
+				local = addr
+				break
+			}
+		}
 	}
-	switch {
-	case local.IsValid() && network == "udp":
-		p.socket = wire.Addr{IP: local.Addr().AsSlice(), Port: int(local.Port())}
-	case !local.IsValid() && network == "udp":
-		return path{}, fmt.Errorf("no udp socket towards %s: %w", peer, pbx.ErrUnreachable)
-	case !local.IsValid():
-		return path{}, fmt.Errorf("no tcp listener to be called back on: %w", pbx.ErrUnreachable)
+	if !local.IsValid() {
+		return path{}, fmt.Errorf("no %s address to be reached at from %s: %w", network, peer, pbx.ErrUnreachable)
 	}
-	p.bind, p.here, p.port = local.Addr(), s.advertised(local.Addr(), peer.Addr(), isTrunk), int(local.Port())
+	p.bind, p.here, p.port = local.Addr(), s.advertised(local.Addr(), peer.Addr(), true), int(local.Port())
 	return p, nil
 }
 

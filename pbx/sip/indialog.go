@@ -1,7 +1,12 @@
 package sip
 
 import (
+	"strings"
+	"time"
+
 	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/media"
 )
 
 // inDialog deals with a request inside a dialog, found by its To tag.
@@ -9,7 +14,7 @@ func (s *Server) inDialog(req *wire.Request, tx *wire.ServerTx, tag string) {
 	l, lately := s.legs.find(tag)
 	switch {
 	case req.Method == wire.ACK:
-		if l != nil {
+		if l != nil && l.belongs(req) {
 			l.confirmed(req)
 		}
 	case l == nil && lately && req.Method == wire.BYE:
@@ -30,23 +35,176 @@ func (l *Leg) belongs(req *wire.Request) bool {
 	return string(*req.CallID()) == l.callID && tag == l.remoteTag
 }
 
-// handle deals with a request of the dialog, one at a time and in order.
-func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
+// overtaking is how long a request waits for those numbered before it: sipgo
+// hands messages over in goroutines of their own, in any order.
+const overtaking = 20 * time.Millisecond
+
+// inTurn takes the number of a request; a number that was there already, or
+// comes after a higher one, is refused (RFC 3261 §12.2.2).
+func (l *Leg) inTurn(req *wire.Request) bool {
+	seq := req.CSeq().SeqNo
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq := req.CSeq().SeqNo; seq <= l.remoteSeq {
+	if l.remoteSeq != 0 && seq > l.remoteSeq+1 { // gaps are allowed, so this only waits
+		l.mu.Unlock()
+		time.Sleep(overtaking)
+		l.mu.Lock()
+	}
+	if l.remoteSeq != 0 && seq <= l.remoteSeq {
+		return false
+	}
+	l.remoteSeq = seq
+	return true
+}
+
+// handle deals with a request of the dialog, one at a time.
+func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
+	if !l.inTurn(req) {
 		l.server.answer(req, tx, wire.StatusInternalServerError)
 		return
-	} else {
-		l.remoteSeq = seq
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.device != nil && req.Source() != l.flow { // a page that came back and did not register yet
+		if p, err := l.server.pathBack(req, false); err == nil {
+			l.takeWay(p)
+		}
 	}
 	switch req.Method {
 	case wire.BYE:
 		l.peerHungUp()
 		l.server.answer(req, tx, wire.StatusOK)
+	case wire.INVITE:
+		l.reinvited(req, tx)
+	case wire.UPDATE:
+		l.updated(req, tx)
+	case wire.INFO:
+		l.informed(req, tx)
 	case wire.OPTIONS:
 		l.server.answer(req, tx, wire.StatusOK, capabilities()...)
 	default:
 		l.server.answer(req, tx, wire.StatusMethodNotAllowed, capabilities()...)
 	}
+}
+
+// blocked answers a request that would change the session at the wrong moment
+// (RFC 3261 §14.2, RFC 3311 §5.2). The lock is held.
+func (l *Leg) blocked(req *wire.Request, tx *wire.ServerTx) bool {
+	switch {
+	case l.inviting:
+		l.server.answer(req, tx, wire.StatusRequestPending)
+	case l.state != up || l.pending != nil && l.pending.offered:
+		l.server.answer(req, tx, wire.StatusInternalServerError, wire.NewHeader("Retry-After", "1"))
+	case tooShort(req):
+		l.server.answer(req, tx, 422, minSE())
+	case len(req.Body()) > 0 && !isSDP(req):
+		l.server.answer(req, tx, wire.StatusUnsupportedMediaType, capabilities()...)
+	default:
+		return false
+	}
+	return true
+}
+
+// retarget follows a peer that says where it is now (RFC 3261 §12.2.2). The
+// lock is held.
+func (l *Leg) retarget(req *wire.Request) {
+	if c := req.Contact(); c != nil && routable(&c.Address) {
+		l.target = *c.Address.Clone()
+		l.target.Headers = nil
+	}
+}
+
+// reinvited is a re-INVITE: hold, another address, a sign of life. The lock is
+// held.
+func (l *Leg) reinvited(req *wire.Request, tx *wire.ServerTx) {
+	if l.pending != nil && !l.pending.offered {
+		// Whoever goes on has our 200; the ACK was lost or is overtaken.
+		l.settled()
+	}
+	if l.state != over && l.blocked(req, tx) {
+		return
+	}
+	if l.state == over {
+		l.server.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+		return
+	}
+	sdp, err := l.sessionFor(req.Body())
+	if err != nil {
+		l.server.answer(req, tx, wire.StatusNotAcceptableHere)
+		return
+	}
+	l.retarget(req)
+	p := &accepted{seq: req.CSeq().SeqNo, conn: tx.Connection(), done: make(chan struct{}), offered: len(req.Body()) == 0}
+	p.res = l.ok(req, sdp)
+	if tx.Respond(p.res) == nil {
+		l.repeat(p)
+	}
+}
+
+// sessionFor answers an offer, or makes one where there is none.
+func (l *Leg) sessionFor(offer []byte) (sdp []byte, err error) {
+	if len(offer) == 0 {
+		return l.audio.Offer()
+	}
+	return l.audio.Answer(offer)
+}
+
+// ok builds the 200 to an INVITE or UPDATE. The lock is held.
+func (l *Leg) ok(req *wire.Request, sdp []byte) *wire.Response {
+	res := respond(req, wire.StatusOK, l.contact(), wire.NewHeader("Allow", allowed), wire.NewHeader("Supported", "timer"))
+	for _, h := range l.agree(req) {
+		res.AppendHeader(h)
+	}
+	if sdp != nil {
+		l.sdp = sdp
+		res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		res.SetBody(sdp)
+	}
+	return res
+}
+
+// updated is an UPDATE (RFC 3311). The lock is held.
+func (l *Leg) updated(req *wire.Request, tx *wire.ServerTx) {
+	if len(req.Body()) == 0 && l.state == arriving {
+		l.server.answer(req, tx, wire.StatusOK, l.contact())
+		return
+	}
+	if l.blocked(req, tx) {
+		return
+	}
+	var sdp []byte
+	if len(req.Body()) > 0 {
+		var err error
+		if sdp, err = l.audio.Answer(req.Body()); err != nil {
+			l.server.answer(req, tx, wire.StatusNotAcceptableHere)
+			return
+		}
+	}
+	l.retarget(req)
+	_ = tx.Respond(l.ok(req, sdp)) // lost, it is sent again when the UPDATE comes again
+}
+
+// informed is an INFO: a key (JsSIP's way), or nothing. The lock is held.
+func (l *Leg) informed(req *wire.Request, tx *wire.ServerTx) {
+	body := req.Body()
+	if len(body) == 0 {
+		l.server.answer(req, tx, wire.StatusOK)
+		return
+	}
+	var kind string
+	if h := req.ContentType(); h != nil {
+		kind, _, _ = strings.Cut(strings.ToLower(string(*h)), ";")
+		kind = strings.TrimSpace(kind)
+	}
+	if kind != "application/dtmf-relay" && kind != "application/dtmf" {
+		l.server.answer(req, tx, wire.StatusUnsupportedMediaType, capabilities()...)
+		return
+	}
+	key, ok := digitIn(kind, body)
+	if !ok {
+		l.server.answer(req, tx, wire.StatusBadRequest)
+		return
+	}
+	l.audio.Heard(media.Digit(key))
+	l.server.answer(req, tx, wire.StatusOK)
 }

@@ -28,35 +28,81 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 		tx.Terminate() // a late copy; the first one was dealt with
 		return
 	}
-	t := s.trunkFrom(req)
-	if t == nil {
-		s.answer(req, tx, wire.StatusForbidden)
-		return
+	who := party{trunk: s.trunkFrom(req)}
+	if who.trunk == nil {
+		login, ok := s.authenticate(req, tx, wire.StatusProxyAuthRequired)
+		if !ok {
+			return
+		}
+		who.login, who.device = login, s.register.at(login, req.Transport(), req.Source())
+	} else {
+		who.number = callerOf(req, s.cfg.Country)
 	}
 	to := numberIn(&req.Recipient, s.cfg.Country)
-	switch {
-	case to == "":
-		s.answer(req, tx, wire.StatusNotFound)
-		return
-	case s.stopping.Load():
-		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
-		return
-	case !t.seize():
-		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
+	if code := s.admit(req, who, to); code != 0 {
+		s.answer(req, tx, code, reasons(req, code)...)
 		return
 	}
 	_ = tx.Respond(respond(req, wire.StatusTrying)) // lost, it is sent again when the INVITE comes again
-	who := party{trunk: t, number: callerOf(req, s.cfg.Country)}
 	leg, err := s.arrive(ctx, who, req, tx)
 	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("trunk", t.Name).Msg("a call could not be taken")
+		zerolog.Ctx(ctx).Warn().Err(err).Str("source", req.Source()).Msg("a call could not be taken")
 		r := Rejection{Code: wire.StatusInternalServerError}
 		errors.As(err, &r)
-		s.answer(req, tx, r.Code, retryAfter())
+		s.answer(req, tx, r.Code, reasons(req, r.Code)...)
 		return
 	}
-	arrival := pbx.Arrival{From: leg.number, To: to, Trunk: t.Name}
+	arrival := pbx.Arrival{From: who.number, To: to, Operator: who.login}
+	if who.trunk != nil {
+		arrival.Trunk = who.trunk.Name
+	}
 	s.work.Go(func() { s.tell(ctx, leg, arrival) })
+}
+
+// admit says why a call may not come in, as a code, or takes a channel of the
+// trunk for it and returns 0.
+func (s *Server) admit(req *wire.Request, who party, to pbx.Phone) int {
+	switch {
+	case s.cancels.take(req):
+		return wire.StatusRequestTerminated
+	case len(unsupported(req)) > 0:
+		return wire.StatusBadExtension
+	case tooShort(req):
+		return 422
+	case to == "":
+		return wire.StatusNotFound
+	case s.stopping.Load(), who.trunk != nil && !who.trunk.seize():
+		return wire.StatusServiceUnavailable
+	}
+	return 0
+}
+
+// reasons are the headers that go with a refusal.
+func reasons(req *wire.Request, code int) []wire.Header {
+	switch code {
+	case wire.StatusServiceUnavailable:
+		return []wire.Header{retryAfter()}
+	case wire.StatusBadExtension:
+		return []wire.Header{wire.NewHeader("Unsupported", strings.Join(unsupported(req), ", "))}
+	case wire.StatusUnsupportedMediaType:
+		return capabilities()
+	case 422:
+		return []wire.Header{minSE()}
+	}
+	return nil
+}
+
+// unsupported are the extensions a request insists on and we lack (RFC 3261
+// §8.2.2.3).
+func unsupported(req *wire.Request) (tags []string) {
+	for _, h := range req.GetHeaders("require") {
+		for tag := range strings.SplitSeq(h.Value(), ",") {
+			if tag = token(tag); tag != "timer" {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
 }
 
 // tell runs the story of a leg. Whatever becomes of it, the leg is over then.
@@ -233,9 +279,7 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 		}
 	}
 	pending := &accepted{seq: a.req.CSeq().SeqNo, conn: a.tx.Connection(), done: make(chan struct{}), offered: a.sdp == nil}
-	pending.res = respond(a.req, wire.StatusOK, l.contact(), wire.NewHeader("Allow", allowed))
-	pending.res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
-	pending.res.SetBody(sdp)
+	pending.res = l.ok(a.req, sdp)
 	if err := a.tx.Respond(pending.res); err != nil {
 		// A CANCEL was faster, or the connection is gone. sipgo repeats the last
 		// response it was given, so it must be the one that counts.

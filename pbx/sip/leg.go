@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,9 @@ type Leg struct {
 	arrival  *arrival  // until it is answered or refused
 	pending  *accepted // our 200 that waits for its ACK
 	acked    bool      // the first ACK came, or went
-	byeDue   error     // hang up as soon as the ACK is here; see HangUp
+	inviting bool      // a re-INVITE of ours is under way
+	session
+	byeDue   error // hang up as soon as the ACK is here; see HangUp
 	started  time.Time
 	answered time.Time
 	ended    time.Time
@@ -54,6 +57,7 @@ type party struct {
 	trunk  *trunk // nil for operators; a channel of it is ours
 	login  string // empty for trunks
 	number pbx.Phone
+	device *binding // the operator's, if it is registered
 }
 
 // release gives the trunk's channel back.
@@ -117,8 +121,8 @@ func (l *Leg) HangUp(_ context.Context, why error) error {
 	switch {
 	case l.state == arriving:
 		err = l.refuse(why)
-	case l.state == up && !l.acked:
-		l.byeDue = errors.Join(why, errHangUp) // RFC 3261 §15: no BYE before the ACK
+	case l.state == up && !l.acked: // RFC 3261 §15: no BYE before the ACK
+		l.byeDue = cmp.Or(why, errHangUp)
 	case l.state == up:
 		l.bye(why)
 	}
@@ -126,6 +130,7 @@ func (l *Leg) HangUp(_ context.Context, why error) error {
 	return err
 }
 
+// errHangUp stands for normal clearing where nil would mean nothing is due.
 var errHangUp = errors.New("hang up")
 
 // finish ends the leg for everyone but the peer, once. The lock is held.
@@ -146,6 +151,9 @@ func (l *Leg) leave() {
 		l.pending.stop()
 		l.pending = nil
 	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	if l.server.legs.remove(l.localTag) {
 		l.server.work.done()
 	}
@@ -153,40 +161,120 @@ func (l *Leg) leave() {
 
 // bye sends BYE and leaves the dialog. The lock is held.
 func (l *Leg) bye(why error) {
-	req := l.request(wire.BYE)
-	req.AppendHeader(wire.NewHeader("Reason", byeReason(why)))
 	l.leave()
-	l.server.work.Go(func() { l.server.deliver(l.ctx, req) })
-}
-
-// request composes the dialog's next request. The lock is held.
-func (l *Leg) request(method wire.RequestMethod) *wire.Request {
 	l.localSeq++
-	req := l.compose(method, l.localSeq)
-	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
-	return req
+	seq, reason := l.localSeq, wire.NewHeader("Reason", byeReason(why))
+	l.server.work.Go(func() { l.deliver(wire.BYE, seq, reason) })
 }
 
-// deliver sends a request and waits for its answer, which changes nothing. It
-// outlives ctx.
-func (s *Server) deliver(ctx context.Context, req *wire.Request) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTime)
+// deliver sends a request of the dialog and returns its final response, or
+// none. A page whose connection is down gets it when it is back.
+func (l *Leg) deliver(method wire.RequestMethod, seq uint32, headers ...wire.Header) *wire.Response {
+	if !l.reachable() {
+		return nil
+	}
+	l.mu.Lock()
+	req := l.compose(method, seq)
+	l.mu.Unlock()
+	for _, h := range headers {
+		req.AppendHeader(h)
+	}
+	return l.server.exchange(l.ctx, req)
+}
+
+// exchange sends a request and returns its final response; none: the peer is
+// unreachable or silent. It outlives ctx.
+func (s *Server) exchange(ctx context.Context, req *wire.Request) *wire.Response {
+	connect, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTime)
 	defer cancel()
-	tx, err := s.transactions.Request(ctx, req)
+	tx, err := s.transactions.Request(connect, req)
 	if err != nil {
-		return // the peer is unreachable; there is nobody to tell
+		return nil
 	}
 	defer tx.Terminate()
 	for {
 		select {
 		case res := <-tx.Responses():
 			if !res.IsProvisional() {
-				return
+				return res
 			}
 		case <-tx.Done():
-			return
+			return nil
 		}
 	}
+}
+
+// reachable waits, for as long as messages are repeated, until there is a
+// connection to the peer.
+func (l *Leg) reachable() bool {
+	deadline := time.NewTimer(64 * wire.T1)
+	defer deadline.Stop()
+	for {
+		news := l.server.register.news()
+		if l.findWay() {
+			return true
+		}
+		select {
+		case <-news:
+		case <-deadline.C:
+			return false
+		}
+	}
+}
+
+// findWay says whether the peer can be sent to, and looks where its device is now.
+func (l *Leg) findWay() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server.connected(l.path) {
+		return true
+	}
+	if l.device == nil { // a trunk: connect anew, where the route set leads
+		l.flow = ""
+		return true
+	}
+	for _, b := range l.server.register.of(l.login) {
+		if b.same(l.device) && l.server.connected(b.path) {
+			l.takeWay(b.path)
+			return true
+		}
+	}
+	return false
+}
+
+// takeWay moves the dialog to another connection. The lock is held.
+func (l *Leg) takeWay(p path) {
+	l.path = p
+	if l.pending == nil {
+		return
+	}
+	if conn, err := l.server.transport.GetConnection(p.network, p.flow); err == nil {
+		_, _ = conn.TryClose() // the pool keeps it
+		l.pending.conn = conn
+	}
+}
+
+// move lets the leg go on where its device is now.
+func (l *Leg) move(b *binding) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.device != nil && l.device.same(b) && l.flow != b.path.flow {
+		l.takeWay(b.path)
+	}
+}
+
+// connected says whether a message can go that way without opening a
+// connection, which a browser would not take.
+func (s *Server) connected(p path) bool {
+	if p.flow == "" || p.network == "UDP" {
+		return true
+	}
+	conn, err := s.transport.GetConnection(p.network, p.flow)
+	if err != nil {
+		return false
+	}
+	_, _ = conn.TryClose()
+	return true
 }
 
 // connectTime is how long a TCP connection to a carrier may take.

@@ -1,22 +1,30 @@
 package sip
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
-// phone is a SIP peer over UDP that sends exactly what a test tells it to.
+// phone is a SIP peer that sends exactly what a test tells it to.
 type phone struct {
-	t    *testing.T
-	conn net.PacketConn
-	peer net.Addr
-	got  chan message
-	self string // host:port
+	t       *testing.T
+	got     chan message
+	self    string // host:port
+	network string // as in Via
+	write   func([]byte) error
+	peer    *net.Addr // of UDP
+	hangUp  func()    // closes the connection
 }
 
 // message is what a phone received, as bytes.
@@ -24,14 +32,16 @@ type message string
 
 var serial atomic.Int64
 
-// newPhone opens a phone; it sends to peer, when that is set.
+// newPhone opens a phone on UDP; the server under test becomes its peer by
+// bench.peer.
 func newPhone(t *testing.T) *phone {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &phone{t: t, conn: conn, got: make(chan message, 1000), self: conn.LocalAddr().String()}
+	p := &phone{t: t, network: "UDP", peer: new(net.Addr), got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }}
+	p.write = func(b []byte) error { _, err := conn.WriteTo(b, *p.peer); return err }
 	go func() {
 		buf := make([]byte, 65536)
 		for {
@@ -42,11 +52,11 @@ func newPhone(t *testing.T) *phone {
 			p.got <- message(buf[:n])
 		}
 	}()
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(p.hangUp)
 	return p
 }
 
-// phone opens a phone that talks to the server under test.
+// phone opens a phone on UDP that talks to the server under test.
 func (b *bench) phone() *phone {
 	b.t.Helper()
 	p := newPhone(b.t)
@@ -54,19 +64,81 @@ func (b *bench) phone() *phone {
 	return p
 }
 
-func (b *bench) peer(p *phone) {
+// tcpPhone opens one on TCP.
+func (b *bench) tcpPhone() *phone {
 	b.t.Helper()
-	addr, err := net.ResolveUDPAddr("udp4", b.addr)
+	conn, err := net.Dial("tcp4", b.tcpAddr)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	p.peer = addr
+	return stream(b.t, conn)
+}
+
+// stream is a phone on a TCP connection.
+func stream(t *testing.T, conn net.Conn) *phone {
+	p := &phone{t: t, network: "TCP", got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }}
+	p.write = func(b []byte) error { _, err := conn.Write(b); return err }
+	go func() {
+		in := bufio.NewReader(conn)
+		for {
+			m, err := readMessage(in)
+			if err != nil {
+				return
+			}
+			p.got <- m
+		}
+	}()
+	t.Cleanup(p.hangUp)
+	return p
+}
+
+func readMessage(in *bufio.Reader) (message, error) {
+	var head strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		head.WriteString(line)
+		if line == "\r\n" && head.Len() > 2 {
+			break
+		}
+	}
+	m := message(head.String())
+	n, _ := strconv.Atoi(m.header("Content-Length"))
+	body := make([]byte, n)
+	_, err := io.ReadFull(in, body)
+	return m + message(body), err
+}
+
+// page opens a WebSocket as a browser does.
+func (b *bench) page() *phone {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.web(), "http"), &websocket.DialOptions{Subprotocols: []string{"sip"}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := &phone{t: b.t, network: "WS", got: make(chan message, 1000), self: fmt.Sprintf("page%d.invalid", serial.Add(1))}
+	p.hangUp = func() { cancel(); conn.CloseNow() }
+	p.write = func(m []byte) error { return conn.Write(ctx, websocket.MessageText, m) }
+	go func() {
+		for {
+			_, m, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			p.got <- message(m)
+		}
+	}()
+	b.t.Cleanup(p.hangUp)
+	return p
 }
 
 // send puts a message on the wire: lines separated by \n, a body after an empty one.
 func (p *phone) send(text string) {
 	p.t.Helper()
-	if _, err := p.conn.WriteTo([]byte(crlf(text)), p.peer); err != nil {
+	if err := p.write([]byte(crlf(text))); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -181,7 +253,7 @@ func (k *talk) again(method, more string) {
 }
 
 func (k *talk) text(method, more string) string {
-	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\nContact: <sip:phone@%s>\n%s",
+	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/"+k.network+" %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\nContact: <sip:phone@%s>\n%s",
 		method, k.target, k.self, k.branch, k.from, k.to, k.id, k.seq, method, k.self, more)
 }
 

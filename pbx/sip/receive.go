@@ -70,9 +70,14 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 		s.invited(ctx, req, tx)
 	case wire.OPTIONS:
 		s.answer(req, tx, wire.StatusOK, capabilities()...)
-	case wire.CANCEL, wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
+	case wire.REGISTER:
+		s.registered(ctx, req, tx)
+	case wire.CANCEL: // of no INVITE we know, yet
+		s.cancels.note(req)
 		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
-	case wire.REGISTER, wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH:
+	case wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
+		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+	case wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH:
 		s.answer(req, tx, wire.StatusMethodNotAllowed, capabilities()...)
 	default:
 		s.answer(req, tx, wire.StatusNotImplemented, capabilities()...)

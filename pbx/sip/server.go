@@ -29,6 +29,14 @@ type Server struct {
 	transport    *wire.TransportLayer
 	transactions *wire.TransactionLayer
 
+	ws, wss *innerListener
+	sockets socketCount
+
+	digest     *digester
+	register   *registrar
+	minExpires time.Duration // of a registration
+	cancels    cancels       // that came before their INVITE
+
 	legs     legTable
 	tagSeed  maphash.Seed
 	work     work
@@ -42,7 +50,9 @@ const farewell = 3 * time.Second
 // New opens the sockets. Nothing is read from them before Serve.
 func New(cfg Config) (*Server, error) {
 	prepareSipgo()
-	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed()}
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), minExpires: time.Minute, ws: newInnerListener("WS"), wss: newInnerListener("WSS")}
+	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
+	s.register = newRegistrar(s.cfg.Exchange.SetOnline)
 	s.legs.init()
 	for _, t := range s.cfg.Trunks {
 		trunk, err := newTrunk(t)
@@ -114,6 +124,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	for _, l := range s.tcp {
 		readers.Go(func() error { return s.transport.ServeTCP(l) })
 	}
+	readers.Go(func() error { return s.transport.ServeWS(s.ws) })
+	readers.Go(func() error { return s.transport.ServeWSS(s.wss) })
+	s.work.Go(func() { s.expire(calls) })
 	broken := make(chan error, 1)
 	go func() { broken <- readers.Wait() }()
 
@@ -164,6 +177,8 @@ func (s *Server) closeSockets() {
 	for _, l := range s.tcp {
 		_ = l.Close()
 	}
+	_ = s.ws.Close()
+	_ = s.wss.Close()
 }
 
 // prepareSipgo sets what sipgo keeps in variables of its package.
@@ -181,7 +196,14 @@ var prepareSipgo = sync.OnceFunc(func() {
 // socket is a UDP socket and where it is bound.
 type socket struct {
 	net.PacketConn
-	addr netip.AddrPort
+	addr  netip.AddrPort
+	ready chan struct{} // closed when sipgo reads it, and so knows it
+	once  sync.Once
+}
+
+func (s *socket) ReadFrom(buf []byte) (int, net.Addr, error) {
+	s.once.Do(func() { close(s.ready) })
+	return s.PacketConn.ReadFrom(buf)
 }
 
 func openSocket(addr netip.AddrPort) (*socket, error) {
@@ -189,7 +211,7 @@ func openSocket(addr netip.AddrPort) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())}, nil
+	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{})}, nil
 }
 
 // family keeps 0.0.0.0 from becoming [::].

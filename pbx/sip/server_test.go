@@ -3,6 +3,8 @@ package sip
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"sync"
@@ -85,6 +87,7 @@ type bench struct {
 	arrived chan pbx.Arrival
 	online  chan string
 	stop    func()
+	http    *httptest.Server
 }
 
 // answerAll is the story of most tests: answer and stay until the end.
@@ -145,6 +148,26 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 	})
 	t.Cleanup(b.stop)
 	return b
+}
+
+// web is the address of the server's WebSocket.
+func (b *bench) web() string {
+	b.t.Helper()
+	if b.http == nil {
+		b.http = httptest.NewServer(b.WebSocket())
+		b.t.Cleanup(b.http.Close)
+	}
+	return b.http.URL
+}
+
+// peer makes the server the one a phone on UDP talks to.
+func (b *bench) peer(p *phone) {
+	b.t.Helper()
+	addr, err := net.ResolveUDPAddr("udp4", b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	*p.peer = addr
 }
 
 // startTrunk runs a server whose trunk "carrier" leads to the phone returned.

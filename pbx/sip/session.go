@@ -1,0 +1,234 @@
+package sip
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx"
+)
+
+// Session timers (RFC 4028): one side repeats itself in time, the other ends
+// the call when that stops. We are the repeating side wherever we may choose:
+// JsSIP would otherwise do it every 45 s, and its calls die with a page's
+// connection that happens to be down then.
+
+const (
+	minSession = 90 * time.Second // RFC 4028 §5: not less
+	ourSession = 30 * time.Minute // what we ask of browsers
+)
+
+// session is part of a leg and under its lock.
+type session struct {
+	interval time.Duration // 0: no timer
+	ours     bool          // we refresh
+	updates  bool          // the peer knows UPDATE
+	sdp      []byte        // our side, as last sent
+	timer    *time.Timer
+}
+
+// sessionExpires reads the header; 0: there is none.
+func sessionExpires(msg wire.Message) (interval time.Duration, refresher string) {
+	h := header(msg, "session-expires", "x")
+	if h == "" {
+		return 0, ""
+	}
+	text, params, _ := strings.Cut(h, ";")
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
+	if err != nil {
+		return 0, ""
+	}
+	for p := range strings.SplitSeq(params, ";") {
+		if key, value, _ := strings.Cut(p, "="); strings.EqualFold(strings.TrimSpace(key), "refresher") {
+			refresher = strings.ToLower(strings.TrimSpace(value))
+		}
+	}
+	return time.Duration(n) * time.Second, refresher
+}
+
+// tooShort says whether a request wants to be repeated too often.
+func tooShort(req *wire.Request) bool {
+	interval, _ := sessionExpires(req)
+	return interval > 0 && interval < minSession && lists(req, "supported", "k", "timer")
+}
+
+func minSE() wire.Header { return wire.NewHeader("Min-SE", seconds(minSession)) }
+
+// agree settles the timer as UAS of req and returns what the 200 says of it.
+// The lock is held.
+func (l *Leg) agree(req *wire.Request) []wire.Header {
+	l.notice(req)
+	interval, refresher := sessionExpires(req)
+	knows := lists(req, "supported", "k", "timer")
+	if interval == 0 && knows && strings.HasPrefix(l.network, "WS") {
+		interval = ourSession
+	}
+	l.watchSession(interval, refresher != "uac")
+	switch {
+	case interval == 0:
+		return nil
+	case l.ours:
+		return []wire.Header{wire.NewHeader("Session-Expires", seconds(interval)+";refresher=uas")}
+	}
+	return []wire.Header{wire.NewHeader("Session-Expires", seconds(interval)+";refresher=uac"), wire.NewHeader("Require", "timer")}
+}
+
+// agreed settles the timer as UAC from a 2xx. The lock is held.
+func (l *Leg) agreed(res *wire.Response) {
+	l.notice(res)
+	interval, refresher := sessionExpires(res)
+	l.watchSession(interval, refresher != "uas")
+}
+
+// notice remembers whether the peer knows UPDATE.
+func (l *Leg) notice(msg wire.Message) {
+	if lists(msg, "allow", "", "UPDATE") {
+		l.updates = true
+	}
+}
+
+// watchSession starts the timer anew.
+func (l *Leg) watchSession(interval time.Duration, ours bool) {
+	l.interval, l.ours = interval, ours
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	switch {
+	case interval == 0:
+	case ours:
+		l.timer = time.AfterFunc(interval/2, func() { l.server.work.Go(l.refresh) })
+	default: // RFC 4028 §10
+		l.timer = time.AfterFunc(interval-min(32*time.Second, interval/3), l.expire)
+	}
+}
+
+// expire ends a call whose peer is no more.
+func (l *Leg) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == up {
+		l.fail(fmt.Errorf("session expired: %w", pbx.ErrUnreachable))
+	}
+}
+
+// fail hangs up on our own account. The lock is held.
+func (l *Leg) fail(why error) {
+	if l.acked {
+		l.bye(why)
+	} else {
+		l.byeDue = why
+	}
+	l.finish(why)
+}
+
+// refresh tells the peer that we are here: with UPDATE, or with a re-INVITE
+// where the peer does not know that.
+func (l *Leg) refresh() {
+	if !l.reachable() {
+		l.expire()
+		return
+	}
+	l.mu.Lock()
+	if l.state != up || l.inviting || l.pending != nil {
+		l.mu.Unlock()
+		return // an INVITE under way refreshes too
+	}
+	method := wire.RequestMethod(wire.UPDATE)
+	if !l.updates {
+		method = wire.INVITE
+		l.inviting = true
+	}
+	l.localSeq++
+	seq := l.localSeq
+	req := l.compose(method, seq)
+	req.AppendHeader(l.contact())
+	req.AppendHeader(wire.NewHeader("Supported", "timer"))
+	req.AppendHeader(wire.NewHeader("Session-Expires", seconds(l.interval)+";refresher=uac"))
+	req.AppendHeader(minSE())
+	if method == wire.INVITE {
+		req.AppendHeader(wire.NewHeader("Allow", allowed))
+		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		req.SetBody(l.sdp)
+	}
+	l.mu.Unlock()
+	res := l.server.exchange(l.ctx, req)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inviting = false
+	if l.state == up {
+		l.refreshed(res, method, seq)
+	}
+}
+
+// refreshed is the answer to refresh. The lock is held.
+func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint32) {
+	switch {
+	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
+		l.fail(fmt.Errorf("session refresh unanswered: %w", pbx.ErrUnreachable))
+	case res.IsSuccess():
+		if method == wire.INVITE {
+			l.ack(seq)
+			if body := res.Body(); len(body) > 0 {
+				_ = l.audio.Accept(body) // it was acceptable before
+			}
+		}
+		l.agreed(res)
+	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
+		l.updates = false
+		l.server.work.Go(l.refresh)
+	default: // 491, 500 with Retry-After, 422: soon again, RFC 3261 §14.1
+		l.timer = time.AfterFunc(3*time.Second, func() { l.server.work.Go(l.refresh) })
+	}
+}
+
+// header returns the value of a header by its long or compact name.
+func header(msg wire.Message, long, compact string) string {
+	for _, name := range []string{long, compact} {
+		if h := msg.GetHeaders(name); len(h) > 0 {
+			return h[0].Value()
+		}
+	}
+	return ""
+}
+
+// lists says whether a header's comma-separated values have a word.
+func lists(msg wire.Message, long, compact, word string) bool {
+	for _, name := range []string{long, compact} { // sipgo does not know most compact names
+		for _, h := range msg.GetHeaders(name) {
+			for v := range strings.SplitSeq(h.Value(), ",") {
+				if strings.EqualFold(strings.TrimSpace(v), word) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// digitIn reads the key in the body of an INFO; false: there is none.
+func digitIn(kind string, body []byte) (byte, bool) {
+	text := strings.TrimSpace(string(body))
+	if kind == "application/dtmf-relay" {
+		text = ""
+		for line := range bytes.Lines(body) {
+			key, value, _ := strings.Cut(string(line), "=")
+			if strings.EqualFold(strings.TrimSpace(key), "Signal") {
+				text = strings.TrimSpace(value)
+			}
+		}
+	}
+	if n, err := strconv.Atoi(text); err == nil && n >= 10 && n <= 15 { // as some gateways write them
+		return "*#ABCD"[n-10], true
+	}
+	text = strings.ToUpper(text)
+	if len(text) != 1 || !strings.Contains("0123456789*#ABCD", text) {
+		return 0, false
+	}
+	return text[0], true
+}

@@ -1,0 +1,213 @@
+package sip
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+// SIP over WebSocket (RFC 7118). sipgo's own server would block everyone on one
+// slow handshake, take any path and origin, lose fragments and never notice a
+// dead browser. So net/http and coder/websocket do the real WebSocket, with
+// pings because JsSIP sends none, and sipgo gets an in-memory connection that
+// speaks only the little it knows.
+
+const (
+	maxSockets    = 1000             // open WebSockets
+	maxSocketsPer = 100              // and from one address, which may be an office's NAT
+	maxMessage    = 32 << 10         // bytes; sipgo reads into 32 KB and cuts the rest off
+	pingEvery     = 20 * time.Second // short enough for the NATs of mobile networks
+	pongWithin    = 10 * time.Second
+	writeWithin   = 10 * time.Second
+)
+
+// WebSocket takes SIP over WebSocket. TLS, the path and time limits of the
+// handshake are the HTTP server's.
+func (s *Server) WebSocket() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !s.sockets.open(from.Addr()) || s.stopping.Load() {
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many connections", http.StatusServiceUnavailable)
+			return
+		}
+		defer s.sockets.close(from.Addr())
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+			Subprotocols: []string{"sip"}, OriginPatterns: s.cfg.Origins, CompressionMode: websocket.CompressionDisabled,
+		})
+		if err != nil {
+			return // it has answered
+		}
+		defer conn.CloseNow()
+		if conn.Subprotocol() != "sip" {
+			_ = conn.Close(websocket.StatusPolicyViolation, `the subprotocol is "sip"`)
+			return
+		}
+		conn.SetReadLimit(maxMessage - 1)
+		listener := s.ws
+		if r.TLS != nil {
+			listener = s.wss
+		}
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		inner, err := listener.connect(r.Context(), net.TCPAddrFromAddrPort(from), local)
+		if err != nil {
+			return
+		}
+		pump(r.Context(), conn, inner, listener.done)
+		s.flowClosed(r.Context(), listener.network, r.RemoteAddr)
+	})
+}
+
+// pump carries messages between a browser and sipgo until one of them, or the
+// server, ends it.
+func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, done <-chan struct{}) {
+	ctx, stop := context.WithCancel(ctx)
+	var pumps sync.WaitGroup
+	pumps.Go(func() {
+		defer stop()
+		toBrowser(ctx, browser, sipgo)
+	})
+	pumps.Go(func() {
+		defer stop()
+		for {
+			_, message, err := browser.Read(ctx)
+			if err != nil || wsutil.WriteClientText(sipgo, message) != nil {
+				return
+			}
+		}
+	})
+	pings := time.NewTicker(pingEvery)
+	defer pings.Stop()
+	for alive := true; alive; {
+		select {
+		case <-ctx.Done():
+			alive = false
+		case <-done:
+			alive = false
+		case <-pings.C:
+			wait, cancel := context.WithTimeout(ctx, pongWithin)
+			alive = browser.Ping(wait) == nil
+			cancel()
+		}
+	}
+	stop()
+	_ = sipgo.Close()
+	_ = browser.CloseNow()
+	pumps.Wait()
+}
+
+func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn) {
+	frames := bufio.NewReader(sipgo)
+	for {
+		header, err := ws.ReadHeader(frames)
+		if err != nil || header.OpCode != ws.OpText || header.Length > 1<<20 {
+			return
+		}
+		message := make([]byte, header.Length)
+		if _, err := io.ReadFull(frames, message); err != nil {
+			return
+		}
+		limit, cancel := context.WithTimeout(ctx, writeWithin)
+		err = browser.Write(limit, websocket.MessageText, message)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// innerListener hands sipgo connections made of memory.
+type innerListener struct {
+	network string // WS or WSS
+	conns   chan net.Conn
+	once    sync.Once
+	done    chan struct{}
+}
+
+func newInnerListener(network string) *innerListener {
+	return &innerListener{network: network, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (l *innerListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *innerListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *innerListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 1} }
+
+// connect returns our end of a connection which sipgo has accepted.
+func (l *innerListener) connect(ctx context.Context, remote, local net.Addr) (net.Conn, error) {
+	theirs, ours := net.Pipe()
+	select {
+	case l.conns <- innerConn{theirs, local, remote}:
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	// sipgo answers the handshake in its accept loop, at once.
+	dialer := ws.Dialer{Protocols: []string{"sip"}}
+	buffered, _, err := dialer.Upgrade(ours, &url.URL{Scheme: "ws", Host: "cabline"})
+	if err != nil || buffered != nil { // sipgo does not speak first
+		_ = ours.Close()
+		return nil, net.ErrClosed
+	}
+	return ours, nil
+}
+
+type innerConn struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+func (c innerConn) LocalAddr() net.Addr  { return c.local }
+func (c innerConn) RemoteAddr() net.Addr { return c.remote }
+
+// socketCount counts connections, all and per address.
+type socketCount struct {
+	mu  sync.Mutex
+	all int
+	per map[netip.Addr]int
+}
+
+func (c *socketCount) open(from netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all >= maxSockets || c.per[from] >= maxSocketsPer {
+		return false
+	}
+	if c.per == nil {
+		c.per = map[netip.Addr]int{}
+	}
+	c.all++
+	c.per[from]++
+	return true
+}
+
+func (c *socketCount) close(from netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	if c.per[from]--; c.per[from] == 0 {
+		delete(c.per, from)
+	}
+}
