@@ -431,3 +431,21 @@ func TestAPublicAddressIsOfferedBesidesOurOwn(t *testing.T) {
 		})
 	}
 }
+
+func TestABrowserOfManySourcesIsDropped(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	end := time.After(deadline)
+	for {
+		select {
+		case <-p.Lost():
+			return
+		case <-end:
+			t.Fatal("thousands of sources and still there")
+		case <-time.After(time.Millisecond):
+			c.ssrc++
+			c.WriteRTP(frame())
+		}
+	}
+}
