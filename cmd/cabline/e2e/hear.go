@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/zaf/g711"
+
+	"cabline/media"
+)
+
+// Recording is what a party heard: A-law, 8000 samples a second, without holes.
+type Recording struct {
+	Start time.Time // when the first sample came
+	ALaw  []byte
+}
+
+// Heard is everything heard in the call so far. A packet lies where its RTP
+// timestamp says; where a new source begins, where it arrived. What never came
+// is silence.
+func (c *Call) Heard() Recording {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	frames := c.sound.frames
+	if len(frames) == 0 {
+		return Recording{}
+	}
+	r := Recording{Start: frames[0].at}
+	source, origin := frames[0].source, frames[0].stamp // of sample 0, by the source's clock
+	for _, f := range frames {
+		if f.source != source {
+			source, origin = f.source, f.stamp-uint32(f.at.Sub(r.Start)*rate/time.Second)
+		}
+		at := int(int32(f.stamp - origin))
+		if at < 0 || at > maxFrames*frameSize { // late for the first packet, or a leap of hours
+			continue
+		}
+		for len(r.ALaw) < at+len(f.alaw) {
+			r.ALaw = append(r.ALaw, quiet)
+		}
+		copy(r.ALaw[at:], f.alaw)
+	}
+	return r
+}
+
+// Since is the part from a moment on.
+func (r Recording) Since(t time.Time) Recording {
+	cut := min(max(int(t.Sub(r.Start)*rate/time.Second), 0), len(r.ALaw))
+	return Recording{r.Start.Add(time.Duration(cut) * time.Second / rate), r.ALaw[cut:]}
+}
+
+// Last is the end of it, so long or less.
+func (r Recording) Last(d time.Duration) Recording {
+	return r.Since(r.Start.Add(r.Length() - d))
+}
+
+// Length is how long it sounds.
+func (r Recording) Length() time.Duration { return time.Duration(len(r.ALaw)) * time.Second / rate }
+
+// Windows of 200 ms tell tones apart that are 5 Hz from each other: all
+// frequencies that are multiples of 5 are orthogonal in them, 425 Hz of a
+// ringback and 440 Hz of a party among them.
+const (
+	toneWindow = rate / 5
+	toneHop    = toneWindow / 2
+	audible    = 100 // mean amplitude of 32768; some -50 dB
+)
+
+// Tone is how much of the recording is that tone and little else, from 0 to 1.
+// The frequency is in Hz, a multiple of 5.
+func (r Recording) Tone(hz int) float64 {
+	windows, with := 0, 0
+	for at := 0; at+toneWindow <= len(r.ALaw); at += toneHop {
+		windows++
+		if hasTone(r.ALaw[at:at+toneWindow], hz) {
+			with++
+		}
+	}
+	return float64(with) / float64(max(windows, 1))
+}
+
+// Hears waits until the party has heard that tone, and little else, for a whole
+// second.
+func (c *Call) Hears(ctx context.Context, hz int) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		last := c.Heard().Last(time.Second)
+		if last.Length() >= time.Second-20*time.Millisecond && last.Tone(hz) == 1 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d Hz are not heard: %.0f%% of the last %s, %.0f%% silence: %w", hz, 100*last.Tone(hz), last.Length(),
+				100*last.Silence(), context.Cause(ctx))
+		}
+	}
+}
+
+// Silence is how much of the recording is silence, from 0 to 1.
+func (r Recording) Silence() float64 {
+	windows, silent := 0, 0
+	for at := 0; at+frameSize <= len(r.ALaw); at += frameSize {
+		windows++
+		if power(r.ALaw[at:at+frameSize]) < audible*audible {
+			silent++
+		}
+	}
+	return float64(silent) / float64(max(windows, 1))
+}
+
+// hasTone asks Goertzel's filter how much of a window's energy is at hz.
+func hasTone(window []byte, hz int) bool {
+	step := 2 * math.Pi * float64(hz) / rate
+	k := 2 * math.Cos(step)
+	var s1, s2 float64
+	for _, b := range window {
+		s1, s2 = float64(g711.DecodeAlawFrame(b))+k*s1-s2, s1
+	}
+	n := float64(len(window))
+	tone := (s1*s1 + s2*s2 - k*s1*s2) * 2 / (n * n) // mean square of the sine
+	total := power(window)
+	return total > audible*audible && tone > 0.8*total
+}
+
+func power(window []byte) (mean float64) {
+	for _, b := range window {
+		v := float64(g711.DecodeAlawFrame(b))
+		mean += v * v
+	}
+	return mean / float64(len(window))
+}
+
+// Said is a clip that was found in a recording.
+type Said struct {
+	Clip  string
+	At    time.Duration // from the recording's start
+	Until time.Duration
+	Score float64 // 1: every sample as it should be
+}
+
+const (
+	match  = 0.8 // correlation from which a clip counts as said; different words reach some 0.3
+	maxGap = 200 * time.Millisecond
+)
+
+// Speech proves that the clips were said: each whole, in this order, with
+// nothing as long as a word between one and the next. A clip of silence is only
+// a longer gap.
+func (r Recording) Speech(clips ...media.Clip) (said []Said, err error) {
+	gap := time.Duration(0)
+	for _, clip := range clips {
+		if power(clip.ALaw) < audible*audible/4 {
+			gap += clip.Duration()
+			continue
+		}
+		from, part := 0, r.ALaw
+		if len(said) > 0 {
+			end := said[len(said)-1].Until
+			from = samples(end) - frameSize
+			part = r.ALaw[from:min(samples(end+gap+maxGap)+len(clip.ALaw), len(r.ALaw))]
+		}
+		at, score := listen(part).first(clip.ALaw)
+		if score < match {
+			best, bestScore := listen(r.ALaw).best(clip.ALaw)
+			return said, fmt.Errorf("clip %q was not said after %v (best match there %.2f; anywhere %.2f, at %s)",
+				clip.Name, said, score, bestScore, moment(best))
+		}
+		said = append(said, Said{clip.Name, moment(from + at), moment(from + at + len(clip.ALaw)), score})
+		gap = 0
+	}
+	return said, nil
+}
+
+// Contains tells whether a clip was said at all.
+func (r Recording) Contains(clip media.Clip) bool {
+	_, score := listen(r.ALaw).best(clip.ALaw)
+	return score >= match
+}
+
+func samples(d time.Duration) int { return int(d * rate / time.Second) }
+
+func moment(sample int) time.Duration { return time.Duration(sample) * time.Second / rate }

@@ -1,0 +1,332 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/zaf/g711"
+
+	"cabline/cmd/internal/siptext"
+)
+
+// sound is the audio of one call: what we say, a tone or silence, and all we
+// hear, kept with its times.
+type sound struct {
+	call *Call
+	rtp  *net.UDPConn
+	rtcp *net.UDPConn
+	opt  Options
+
+	mu      sync.Mutex
+	theirs  siptext.Audio
+	codec   uint8
+	event   uint8
+	running bool
+	stop    chan struct{}
+	tone    []byte // A-law, a second of it
+	keys    []byte // to be pressed
+	frames  []heard
+	pressed []byte // keys heard
+	lastKey uint32 // timestamp of the last event heard
+}
+
+// heard is one packet of audio that came.
+type heard struct {
+	at     time.Time
+	source uint32
+	stamp  uint32
+	alaw   []byte
+}
+
+const (
+	rate      = 8000
+	frameSize = rate / 50
+	quiet     = 0xd5 // A-law nought
+	maxFrames = 50 * 600
+)
+
+// openSound binds an even port and the odd one above it.
+func openSound(c *Call) (*sound, error) {
+	s := &sound{call: c, opt: c.phone.opt, stop: make(chan struct{})}
+	host := c.phone.self.Addr()
+	for range 64 {
+		var err error
+		if s.rtp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0))); err != nil {
+			return nil, fmt.Errorf("open audio: %w", err)
+		}
+		port := s.addr().Port()
+		if port%2 == 0 {
+			s.rtcp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, port+1)))
+			if err == nil {
+				c.phone.workers.Go(s.hear)
+				c.phone.workers.Go(s.hearControl)
+				return s, nil
+			}
+		}
+		s.rtp.Close()
+	}
+	return nil, errors.New("open audio: no pair of free ports")
+}
+
+func (s *sound) addr() netip.AddrPort { return s.rtp.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+func (s *sound) close() {
+	s.mute()
+	s.rtp.Close()
+	s.rtcp.Close()
+}
+
+// offer is what we would like.
+func (s *sound) offer() siptext.Audio {
+	return siptext.Audio{Addr: s.addr(), Types: s.opt.Codecs, Event: s.opt.Event}
+}
+
+// answer is what we take of their offer.
+func (s *sound) answer() siptext.Audio {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := siptext.Audio{Addr: s.addr(), Types: []uint8{s.codec}, Event: s.event}
+	switch s.theirs.Direction {
+	case "sendonly":
+		a.Direction = "recvonly"
+	case "recvonly":
+		a.Direction = "sendonly"
+	case "inactive":
+		a.Direction = "inactive"
+	}
+	return a
+}
+
+// agree chooses our first codec that they have.
+func (s *sound) agree(theirs siptext.Audio) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.theirs, s.event = theirs, 0
+	if s.opt.Event != 0 {
+		s.event = theirs.Event
+	}
+	for _, want := range s.opt.Codecs {
+		for _, have := range theirs.Types {
+			if want == have {
+				s.codec = want
+				return
+			}
+		}
+	}
+}
+
+// speak begins to send; once.
+func (s *sound) speak() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running {
+		s.running = true
+		s.call.phone.workers.Go(s.talk)
+	}
+}
+
+// mute ends sending; hearing goes on, so that a test sees what comes too late.
+func (s *sound) mute() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.stop:
+	default:
+		close(s.stop)
+	}
+}
+
+// talk sends a frame each 20 ms until the call ends: audio, or a key's event
+// in its place (RFC 4733 §2.5.1).
+func (s *sound) talk() {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	packet := make([]byte, 12+frameSize)
+	packet[0] = 2 << 6
+	binary.BigEndian.PutUint32(packet[8:], rand.Uint32())
+	seq, stamp := uint16(rand.Uint32()), rand.Uint32()
+	for n, pressing := 0, 0; ; n++ {
+		s.mu.Lock()
+		codec, event, to, tone := s.codec, s.event, s.theirs.Addr, s.tone
+		var key byte
+		if len(s.keys) > 0 && event != 0 {
+			key = s.keys[0]
+		}
+		s.mu.Unlock()
+		binary.BigEndian.PutUint32(packet[4:], stamp+uint32(n*frameSize))
+		size := 12 + frameSize
+		if key != 0 {
+			size = s.eventFrame(packet, event, key, pressing, stamp+uint32((n-pressing)*frameSize))
+			if pressing++; pressing == keyFrames {
+				pressing = 0
+				s.mu.Lock()
+				s.keys = s.keys[1:]
+				s.mu.Unlock()
+			}
+		} else {
+			packet[1] = codec
+			fill(packet[12:], tone, n, codec)
+		}
+		binary.BigEndian.PutUint16(packet[2:], seq)
+		seq++
+		s.write(packet[:size], to)
+		select {
+		case <-tick.C:
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// keyFrames is the length of a key press in frames: five of the event, three
+// of its end, and a pause before the next one.
+const keyFrames = 12
+
+// eventFrame writes frame number n of a key press; it returns the packet's size.
+func (s *sound) eventFrame(packet []byte, event, key byte, n int, began uint32) int {
+	code := eventOf(key)
+	if n >= 8 { // the pause: silence, which is event-free audio
+		packet[1] = s.codec
+		fill(packet[12:], nil, 0, s.codec)
+		return 12 + frameSize
+	}
+	packet[1] = event
+	if n == 0 {
+		packet[1] |= 0x80
+	}
+	binary.BigEndian.PutUint32(packet[4:], began)
+	packet[12], packet[13] = code, 10
+	if n >= 5 {
+		packet[13] |= 0x80
+	}
+	binary.BigEndian.PutUint16(packet[14:], uint16(min(n+1, 5)*frameSize))
+	return 16
+}
+
+func eventOf(key byte) byte {
+	for i := range keyNames {
+		if keyNames[i] == key {
+			return byte(i)
+		}
+	}
+	return 0
+}
+
+const keyNames = "0123456789*#ABCD"
+
+// fill writes frame number n of a tone that is a second long.
+func fill(payload, tone []byte, n int, codec uint8) {
+	for i := range payload {
+		payload[i] = quiet
+		if tone != nil {
+			payload[i] = tone[(n*frameSize+i)%len(tone)]
+		}
+	}
+	if codec == 0 {
+		copy(payload, g711.Alaw2Ulaw(payload))
+	}
+}
+
+func (s *sound) write(packet []byte, to netip.AddrPort) {
+	if !to.IsValid() {
+		return
+	}
+	s.call.phone.mu.Lock()
+	s.call.phone.record(true, "RTP", s.call.id, packet)
+	s.call.phone.mu.Unlock()
+	_, _ = s.rtp.WriteToUDPAddrPort(packet, to) // lost packets are the network's right
+}
+
+func (s *sound) hear() {
+	buf := make([]byte, 2048)
+	for {
+		n, err := s.rtp.Read(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // an ICMP error of a port that closed
+		}
+		s.call.phone.mu.Lock()
+		s.call.phone.record(false, "RTP", s.call.id, buf[:n])
+		s.call.phone.mu.Unlock()
+		if n >= 12 {
+			s.file(buf[:n], time.Now())
+		}
+	}
+}
+
+func (s *sound) hearControl() {
+	buf := make([]byte, 2048)
+	for {
+		n, err := s.rtcp.Read(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err == nil {
+			s.call.phone.mu.Lock()
+			s.call.phone.record(false, "RTCP", s.call.id, buf[:n])
+			s.call.phone.mu.Unlock()
+		}
+	}
+}
+
+// file puts a packet where it belongs: with the audio or with the keys.
+func (s *sound) file(packet []byte, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stamp, source := binary.BigEndian.Uint32(packet[4:]), binary.BigEndian.Uint32(packet[8:])
+	payload := packet[12:]
+	switch kind := packet[1] & 0x7f; {
+	case kind == s.event && kind != 0:
+		if len(payload) >= 4 && (stamp != s.lastKey || len(s.pressed) == 0) && int(payload[0]) < len(keyNames) {
+			s.pressed, s.lastKey = append(s.pressed, keyNames[payload[0]]), stamp
+		}
+	case len(s.frames) >= maxFrames:
+	case kind == 8:
+		s.frames = append(s.frames, heard{now, source, stamp, append([]byte(nil), payload...)})
+	case kind == 0:
+		s.frames = append(s.frames, heard{now, source, stamp, g711.Ulaw2Alaw(payload)})
+	}
+}
+
+// Tone says a tone from now on, silence for 0. The frequency is whole, in Hz.
+func (c *Call) Tone(hz int) {
+	var tone []byte
+	if hz > 0 {
+		tone = Sine(hz, time.Second)
+	}
+	c.sound.mu.Lock()
+	c.sound.tone = tone
+	c.sound.mu.Unlock()
+}
+
+// Press presses keys, one after another, as RFC 4733 events.
+func (c *Call) Press(keys string) {
+	c.sound.mu.Lock()
+	c.sound.keys = append(c.sound.keys, keys...)
+	c.sound.mu.Unlock()
+}
+
+// Keys are those the other side pressed so far.
+func (c *Call) Keys() string {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	return string(c.sound.pressed)
+}
+
+// Sine is a tone in A-law, at a quarter of full scale.
+func Sine(hz int, length time.Duration) []byte {
+	tone := make([]byte, int(length*rate/time.Second))
+	for i := range tone {
+		tone[i] = g711.EncodeAlawFrame(int16(8000 * math.Sin(2*math.Pi*float64(hz)*float64(i)/rate)))
+	}
+	return tone
+}
