@@ -110,11 +110,11 @@ func versionLine(version string, build *debug.BuildInfo) string {
 	for _, s := range build.Settings {
 		settings[s.Key] = s.Value
 	}
-	if version == "" {
+	if version == "" && !strings.HasPrefix(build.Main.Version, "v0.0.0-") { // which is the commit again
 		version = build.Main.Version
 	}
 	if version == "" || version == "(devel)" {
-		version = "of no version"
+		version = "(no release)"
 	}
 	line := "cabline " + version
 	if revision := settings["vcs.revision"]; revision != "" {

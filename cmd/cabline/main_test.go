@@ -98,8 +98,10 @@ func TestTheVersionLine(t *testing.T) {
 	}{
 		{"set by the Makefile", "v1.2.3", debug.BuildInfo{GoVersion: "go1.26", Settings: setting(platform...)}, "cabline v1.2.3, go1.26, linux/amd64"},
 		{"of a module", "", debug.BuildInfo{GoVersion: "go1.26", Main: debug.Module{Version: "v1.0.0"}, Settings: setting(platform...)}, "cabline v1.0.0, go1.26, linux/amd64"},
-		{"of a commit", "", debug.BuildInfo{GoVersion: "go1.26", Main: debug.Module{Version: "(devel)"}, Settings: setting(commit...)},
-			"cabline of no version, commit 0123456789ab of 2026-11-22T10:00:00Z, go1.26, linux/amd64"},
+		{"of a commit", "", debug.BuildInfo{GoVersion: "go1.26", Main: debug.Module{Version: "v0.0.0-20261122152947-0123456789ab+dirty"}, Settings: setting(commit...)},
+			"cabline (no release), commit 0123456789ab of 2026-11-22T10:00:00Z, go1.26, linux/amd64"},
+		{"of no repository", "", debug.BuildInfo{GoVersion: "go1.26", Main: debug.Module{Version: "(devel)"}, Settings: setting(platform...)},
+			"cabline (no release), go1.26, linux/amd64"},
 		{"of a commit with changes", "v1", debug.BuildInfo{GoVersion: "go1.26", Settings: setting(append(commit, "vcs.modified", "true")...)},
 			"cabline v1, commit 0123456789ab of 2026-11-22T10:00:00Z with changes, go1.26, linux/amd64"},
 	} {

@@ -1,0 +1,76 @@
+# make run     everything a newcomer needs, then the demo
+# make test    everything the tests need, then every ring of them
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: run build console test format unit pages e2e bench prompts lint clean
+
+WEB := pbx/console/web
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/*.mjs $(WEB)/*.json -type f 2>/dev/null)
+OURS := cmd dispatchapi ivr media pbx prompts
+# The version of the nearest tag; without one the binary names its commit.
+VERSION := $(shell git describe --tags --dirty 2>/dev/null)
+# Git refuses to read a repository that belongs to somebody else.
+STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+
+run: build
+	./bin/cabline demo
+
+build: console
+	go build -buildvcs=$(STAMP) -ldflags '-X "main.version=$(VERSION)"' -o bin/ ./cmd/cabline
+
+# The pages are made anew only when their sources are newer. Without Node the
+# binary carries a page that says how to make them.
+console:
+	@testdata/install.sh build
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB)/dist/index.html; \
+	else echo 'no Node: the binary will have no pages'; fi
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && npm run --silent build
+
+# Every ring, the widest last: format, units with stories and wire under the race
+# detector, the pages' own tests, and the whole with real phones and a browser.
+test:
+	testdata/install.sh test
+	$(MAKE) --no-print-directory console
+	$(MAKE) --no-print-directory format
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory pages
+	$(MAKE) --no-print-directory e2e
+
+format:
+	@files=$$(find $(OURS) -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go vet -tags e2e ./cmd/...
+
+unit:
+	go test -race -timeout 20m ./...
+
+pages: $(WEB)/dist/index.html
+	cd $(WEB) && npm run --silent check && npm test --silent
+
+e2e: build
+	go test -tags e2e -count=1 -timeout 40m -v ./cmd/cabline/e2e/...
+
+bench: build
+	testdata/install.sh bench
+	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
+	testdata/bench/run.sh bin/cabline bin/cabload
+
+# Speaks every prompt anew from prompts/texts.
+prompts:
+	testdata/install.sh prompts
+	go run ./prompts/render
+
+lint:
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+
+clean:
+	rm -rf bin $(WEB)/node_modules $(WEB)/build
+	find $(WEB)/dist -mindepth 1 ! -name placeholder.html -delete
