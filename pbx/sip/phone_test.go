@@ -146,7 +146,7 @@ func (p *phone) send(text string) {
 func crlf(text string) string {
 	text = strings.TrimLeft(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	head, body, _ := strings.Cut(text, "\n\n")
-	head, body = strings.ReplaceAll(head, "\n", "\r\n"), strings.ReplaceAll(body, "\n", "\r\n")
+	head, body = strings.ReplaceAll(strings.TrimRight(head, "\n"), "\n", "\r\n"), strings.ReplaceAll(body, "\n", "\r\n")
 	return fmt.Sprintf("%s\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body)
 }
 
@@ -222,6 +222,8 @@ type talk struct {
 	target       string // request line
 	seq          int
 	branch       string // of the last request
+	params       string // of the Contact
+	noContact    bool
 }
 
 // newTalk prepares a call from a number to a number.
@@ -253,8 +255,28 @@ func (k *talk) again(method, more string) {
 }
 
 func (k *talk) text(method, more string) string {
-	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/"+k.network+" %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\nContact: <sip:phone@%s>\n%s",
-		method, k.target, k.self, k.branch, k.from, k.to, k.id, k.seq, method, k.self, more)
+	contact := fmt.Sprintf("Contact: <sip:phone@%s>%s\n", k.self, k.params)
+	if k.noContact {
+		contact = ""
+	}
+	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/%s %s;branch=%s;rport\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\n%s%s",
+		method, k.target, k.network, k.self, k.branch, k.from, k.to, k.id, k.seq, method, contact, more)
+}
+
+// upgrade tries to open a WebSocket and returns what comes back until the
+// server closes, or for a moment.
+func upgrade(t *testing.T, url, headers string) string {
+	t.Helper()
+	host := strings.TrimPrefix(url, "http://")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", host, headers)
+	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	got, _ := io.ReadAll(conn)
+	return string(got)
 }
 
 const sdpOffer = "Content-Type: application/sdp\n\nv=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000\n"

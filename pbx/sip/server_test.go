@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -113,6 +115,15 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 			b.ports <- p
 			return p, nil
 		},
+		Browser: func() (Audio, error) {
+			p := newPort("browser")
+			b.ports <- p
+			return p, nil
+		},
+		Accounts: func(login string) (string, bool) {
+			sum := md5.Sum([]byte(login + ":cabline:secret of " + login))
+			return hex.EncodeToString(sum[:]), login == "anna" || login == "boris"
+		},
 		Exchange: &exchange{online: b.online, story: func(ctx context.Context, leg pbx.Leg, a pbx.Arrival) {
 			b.legs <- leg
 			b.arrived <- a
@@ -127,6 +138,7 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 		t.Fatal(err)
 	}
 	b.Server = s
+	s.minExpires = time.Second
 	for _, l := range s.Addrs() {
 		if l.Network == "udp" {
 			b.addr = l.Addr.String()
