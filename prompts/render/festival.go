@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ const performance = `
 (define (silent seg) (or (not seg) (string-equal "pau" (item.name seg))))
 (define (first-seg word) (item.relation (item.daughter1 (item.daughter1 (item.relation word 'SylStructure))) 'Segment))
 (define (last-seg word) (item.relation (item.daughtern (item.daughtern (item.relation word 'SylStructure))) 'Segment))
+(define (phones-to from to) (if (equal? from to) 1 (+ 1 (phones-to (item.next from) to))))
 (define (sounding words) ; punctuation is a word too, in some languages
   (cond ((null words) nil)
     ((and (item.relation (car words) 'SylStructure) (item.daughter1 (item.relation (car words) 'SylStructure)))
@@ -32,8 +32,8 @@ const performance = `
       (let ((words (sounding (item.daughters token))))
         (if words
           (let ((from (first-seg (car words))) (to (last-seg (car (last words)))))
-            (format t "TOKEN %s %f %f %s %s\n" (item.name token)
-              (item.feat (car words) 'word_start) (item.feat (car (last words)) 'word_end)
+            (format t "TOKEN %f %f %d %s %s\n"
+              (item.feat (car words) 'word_start) (item.feat (car (last words)) 'word_end) (phones-to from to)
               (if (silent (item.prev from)) "pause" "word")
               (if (silent (item.next to)) "pause" "word"))))))
       (utt.relation.items utt 'Token))
@@ -45,11 +45,12 @@ const performance = `
 // token is a word of a take, in seconds.
 type token struct {
 	from, to              float64
+	phones                int
 	pauseBefore, pauseEnd bool
 }
 
 // perform has festival say all takes and cuts the recordings out of them.
-func (v voice) perform(takes []take, show bool) ([]sound, error) {
+func (v voice) perform(takes []take) ([]sound, error) {
 	folder, err := os.MkdirTemp("", "render")
 	if err != nil {
 		return nil, err
@@ -73,41 +74,40 @@ func (v voice) perform(takes []take, show bool) ([]sound, error) {
 		return nil, fmt.Errorf("festival said %d of %d recordings: %s", len(reports), len(takes), out)
 	}
 	clips := make([]sound, len(takes))
-	for i, t := range takes {
-		if clips[i], err = t.cut(reports[i], filepath.Join(folder, strconv.Itoa(i)+".wav"), show); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.Name, err)
+	for i := range takes {
+		if clips[i], err = takes[i].cut(reports[i], filepath.Join(folder, strconv.Itoa(i)+".wav")); err != nil {
+			return nil, fmt.Errorf("%s: %w", takes[i].Name, err)
 		}
 	}
 	return clips, nil
 }
 
 // cut reads festival's report of a take and takes the recording out of it.
-func (t take) cut(report, file string, show bool) (sound, error) {
+func (t *take) cut(report, file string) (sound, error) {
 	var tokens []token
-	phones := ""
-	lines := bufio.NewScanner(strings.NewReader(report))
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		switch {
-		case len(f) == 6 && f[0] == "TOKEN":
-			from, _ := strconv.ParseFloat(f[2], 64) // printed by the lines above
-			to, _ := strconv.ParseFloat(f[3], 64)
-			tokens = append(tokens, token{from, to, f[4] == "pause", f[5] == "pause"})
-		case len(f) > 0 && f[0] == "PHONES":
-			phones = strings.Join(f[1:], " ")
+	for line := range strings.Lines(report) {
+		if heard, ok := strings.CutPrefix(line, "PHONES "); ok {
+			t.heard = strings.TrimSpace(heard)
+		}
+		var k token
+		var before, end string
+		n, _ := fmt.Sscanf(line, "TOKEN %f %f %d %s %s", &k.from, &k.to, &k.phones, &before, &end)
+		if n == 5 {
+			k.pauseBefore, k.pauseEnd = before == "pause", end == "pause"
+			tokens = append(tokens, k)
 		}
 	}
 	if len(tokens) < t.before+t.tokens || t.tokens == 0 {
 		return sound{}, fmt.Errorf("%q came out as %d words", t.said, len(tokens))
 	}
+	tokens = tokens[t.before : t.before+t.tokens]
+	for _, k := range tokens {
+		t.phones += k.phones
+	}
 	s, err := readPCM(file)
 	if err != nil {
 		return s, err
 	}
-	first, last := tokens[t.before], tokens[t.before+t.tokens-1]
-	clip := s.cut(first.from, last.to, first.pauseBefore, last.pauseEnd)
-	if show {
-		fmt.Printf("%-40s %4.0f ms  %s\n    %s\n", t.Name, clip.seconds()*1000, t.said, phones)
-	}
-	return clip, nil
+	first, last := tokens[0], tokens[len(tokens)-1]
+	return s.cut(first.from, last.to, first.pauseBefore, last.pauseEnd), nil
 }

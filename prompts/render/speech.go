@@ -22,7 +22,7 @@ var voices embed.FS
 type voice struct {
 	Voice string `yaml:"voice"` // festival's name of it
 	// Samples are said in place of {facts} around a recording.
-	Samples map[string]string `yaml:"samples"`
+	Samples map[string][]string `yaml:"samples"`
 	// Carriers are what is said around the words of the grammar. A word that no
 	// carrier names takes the last one of its intonation.
 	Carriers []carrier `yaml:"carriers"`
@@ -32,10 +32,11 @@ type voice struct {
 	Setup string `yaml:"setup"`
 }
 
-// carrier is said around words so that they sound as in running speech.
+// carrier is said around words so that they sound as in running speech; each
+// beginning with each ending makes a take, of which the best is kept.
 type carrier struct {
-	Before string   `yaml:"before"`
-	After  string   `yaml:"after"` // ends in a punctuation mark
+	Before []string `yaml:"before"`
+	After  []string `yaml:"after"` // each ends in a punctuation mark
 	End    bool     `yaml:"end"`   // for words that end a group
 	Words  []string `yaml:"words"`
 }
@@ -46,7 +47,13 @@ type take struct {
 	said   string // the whole
 	before int    // how many of its tokens come before the recording
 	tokens int    // how many are the recording
+	heard  string // the phones of the whole, as festival said them
+	phones int    // how many are the recording
+	pitch  float64
 }
+
+// last tells whether the recording ends a group.
+func (t take) last() bool { return strings.HasPrefix(t.After, ".") }
 
 func loadVoice(lang string) (voice, error) {
 	var v voice
@@ -66,15 +73,26 @@ func renderLanguage(lang string, own fs.FS, into string, show bool) error {
 	if err != nil {
 		return err
 	}
-	takes := make([]take, len(all))
-	for i, r := range all {
-		takes[i] = v.take(r)
+	var takes []take
+	for _, r := range all {
+		takes = append(takes, v.takes(r)...)
 	}
-	clips, err := v.perform(takes, show)
-	if err != nil || show {
+	clips, err := v.perform(takes)
+	if err != nil {
 		return err
 	}
-	if clips, err = master(clips); err != nil {
+	chosen := choose(takes, clips)
+	if show {
+		for _, i := range chosen {
+			fmt.Printf("%-40s %4.0f ms %3.0f Hz %s\n    %s\n", takes[i].Name, clips[i].seconds()*1000, takes[i].pitch, takes[i].said, takes[i].heard)
+		}
+		return nil
+	}
+	best := make([]sound, len(chosen))
+	for i, at := range chosen {
+		best[i] = clips[at]
+	}
+	if clips, err = master(best); err != nil {
 		return err
 	}
 	folder := filepath.Join(into, lang)
@@ -96,20 +114,33 @@ func renderLanguage(lang string, own fs.FS, into string, show bool) error {
 	return os.WriteFile(filepath.Join(folder, "script.txt"), []byte(script.String()), 0o644)
 }
 
-// take puts a recording among the words it is said with.
-func (v voice) take(r prompts.Recording) take {
-	before, after := v.sample(r.Before), v.sample(r.After)
+// takes puts a recording among the words it is said with, in all ways there are.
+func (v voice) takes(r prompts.Recording) []take {
+	befores, afters := v.sample(r.Before), v.sample(r.After)
 	if r.Word {
 		c := v.carrier(r)
-		before, after = c.Before, c.After
+		befores, afters = c.Before, c.After
 	}
-	text := v.spell(r.Text)
+	if len(befores) == 0 {
+		befores = []string{""}
+	}
+	var all []take
+	for _, before := range befores {
+		for _, after := range afters {
+			all = append(all, v.take(r, before, after))
+		}
+	}
+	return all
+}
+
+func (v voice) take(r prompts.Recording, before, after string) take {
+	before, text := v.spell(before), v.spell(r.Text)
 	said := text + v.spell(after)
 	if !strings.ContainsAny(after[:1], ".,") {
 		said = text + " " + v.spell(after)
 	}
-	before = v.spell(before)
-	return take{r, strings.TrimSpace(before + " " + said), len(strings.Fields(before)), len(strings.Fields(text))}
+	return take{Recording: r, said: strings.TrimSpace(before + " " + said),
+		before: len(strings.Fields(before)), tokens: len(strings.Fields(text))}
 }
 
 func (v voice) carrier(r prompts.Recording) carrier {
@@ -127,11 +158,11 @@ func (v voice) carrier(r prompts.Recording) carrier {
 }
 
 // sample is what is said for a {fact}; punctuation stays.
-func (v voice) sample(around string) string {
+func (v voice) sample(around string) []string {
 	if fact, ok := strings.CutPrefix(around, "{"); ok {
 		return v.Samples[strings.TrimSuffix(fact, "}")]
 	}
-	return around
+	return []string{around}
 }
 
 // spell writes each word as festival reads it right; punctuation stays.
