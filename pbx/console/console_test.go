@@ -136,11 +136,36 @@ func (brokenCDRs) Ping(context.Context) error { return errBroken }
 // house is a console with all around it.
 type house struct {
 	*Console
-	t        *testing.T
-	floor    *floor
-	db       *store.Store
-	book     *orderbook.Book
-	accounts map[string]Account // change before or between requests only
+	t     *testing.T
+	floor *floor
+	db    *store.Store
+	book  *orderbook.Book
+	staff *staff
+}
+
+// staff is the operators in the config.
+type staff struct {
+	mu sync.Mutex
+	by map[string]Account
+}
+
+func (s *staff) account(login string) (Account, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.by[login]
+	return a, ok
+}
+
+func (s *staff) set(login string, a Account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by[login] = a
+}
+
+func (s *staff) dismiss(login string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.by, login)
 }
 
 // newHouse has a real database and order book; change may alter the config.
@@ -166,13 +191,10 @@ func bareHouse(t *testing.T, change ...func(*Config)) *house {
 func furnish(t *testing.T, cdrs CDRs, orders Orders, change ...func(*Config)) *house {
 	t.Helper()
 	floor := newFloor()
-	accounts := map[string]Account{
-		"anna":  {Name: "Анна", Branches: []string{"Центр"}, HA1: "2f3a8fe2ee8e0a1aa4a7a9b0b3b7a5f3"},
-		"boris": {Name: "Борис"},
-	}
+	staff := &staff{by: map[string]Account{}}
 	config := Config{
 		Firm: "Такси Ромашка", Country: "RU", Language: "ru", Version: "1.2.3", Token: secret,
-		Accounts: func(login string) (Account, bool) { a, ok := accounts[login]; return a, ok },
+		Accounts: staff.account,
 		Calls:    floor, Desk: floor, CDRs: cdrs, Orders: orders,
 		Pages: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>console</title>")}},
 	}
@@ -183,11 +205,9 @@ func furnish(t *testing.T, cdrs CDRs, orders Orders, change ...func(*Config)) *h
 	if err != nil {
 		t.Fatal(err)
 	}
-	for login, a := range accounts {
-		a.HA1 = console.ha1(login, login+"'s secret")
-		accounts[login] = a
-	}
-	return &house{Console: console, t: t, floor: floor, accounts: accounts}
+	staff.set("anna", Account{Name: "Анна", Branches: []string{"Центр"}, HA1: console.ha1("anna", "anna's secret")})
+	staff.set("boris", Account{Name: "Борис", HA1: console.ha1("boris", "boris's secret")})
+	return &house{Console: console, t: t, floor: floor, staff: staff}
 }
 
 // answer is what came back.

@@ -111,7 +111,7 @@ func TestAnOperatorLogsIn(t *testing.T) {
 	h := newHouse(t)
 	got := h.ask("POST", "/console/api/login", m{"login": "anna", "password": "anna's secret"}, ownPage)
 	want := m{"login": "anna", "name": "Анна", "language": "ru", "branches": []any{"Центр"}, "firm": "Такси Ромашка",
-		"sip": m{"uri": "sip:anna@cabline", "realm": "cabline", "ha1": h.accounts["anna"].HA1, "ws": "/ws"}}
+		"sip": m{"uri": "sip:anna@cabline", "realm": "cabline", "ha1": h.ha1("anna", "anna's secret"), "ws": "/ws"}}
 	sameJSON(t, got.tree(t), want)
 	made := got.header.Get("Set-Cookie")
 	for _, part := range []string{"HttpOnly", "SameSite=Strict", "Path=/"} {
@@ -184,9 +184,9 @@ func TestASessionEnds(t *testing.T) {
 	}{
 		"not within a shift":               {func(*house) { time.Sleep(sessionIdle - time.Second) }, true},
 		"after a shift of silence":         {func(*house) { time.Sleep(sessionIdle + time.Second) }, false},
-		"when the operator is taken out":   {func(h *house) { delete(h.accounts, "anna") }, false},
-		"when the password is changed":     {func(h *house) { h.accounts["anna"] = Account{HA1: "another"} }, false},
-		"not when a colleague is":          {func(h *house) { delete(h.accounts, "boris") }, true},
+		"when the operator is taken out":   {func(h *house) { h.staff.dismiss("anna") }, false},
+		"when the password is changed":     {func(h *house) { h.staff.set("anna", Account{HA1: "another"}) }, false},
+		"not when a colleague is":          {func(h *house) { h.staff.dismiss("boris") }, true},
 		"when twenty more browsers log in": {func(h *house) { again(h, maxSessions) }, false},
 		"not when nineteen more do":        {func(h *house) { again(h, maxSessions-1) }, true},
 	} {

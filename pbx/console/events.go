@@ -63,13 +63,11 @@ type states struct {
 	streams int
 }
 
-// latest is the state as it is now. It waits where the last snapshot is too
-// young, and is then the same for all who wait.
-func (s *states) latest(ctx context.Context) (*state, error) {
+// latest is the state as it is now, for a stream that has seen another. It
+// waits where the last snapshot is too young to make a new one.
+func (s *states) latest(ctx context.Context, seen *state) (*state, error) {
 	for {
-		s.mu.Lock()
-		now, wait := s.current()
-		s.mu.Unlock()
+		now, wait := s.newer(seen)
 		if wait <= 0 {
 			return now, nil
 		}
@@ -81,15 +79,17 @@ func (s *states) latest(ctx context.Context) (*state, error) {
 	}
 }
 
-func (s *states) current() (*state, time.Duration) {
+// newer looks under the lock: of many streams that wake, one looks for all.
+func (s *states) newer(seen *state) (now *state, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.last != nil {
-		select {
-		case <-s.last.changed:
-		default:
+		age := time.Since(s.last.taken)
+		switch {
+		case s.last != seen && age < stateEvery:
 			return s.last, 0
-		}
-		if wait := stateEvery - time.Since(s.last.taken); wait > 0 {
-			return nil, wait
+		case age < stateEvery:
+			return nil, stateEvery - age
 		}
 	}
 	s.last = s.take()
@@ -144,33 +144,39 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, who *session) {
 	}
 	defer c.states.leave(who)
 	out := stream{w, http.NewResponseController(w)}
-	_ = out.control.SetReadDeadline(time.Time{}) // the server's limit is for requests; where there is none, nothing is lost
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
-	var sent []byte
-	for {
-		now, err := c.states.latest(r.Context())
+	for seen := (*state)(nil); ; {
+		now, err := c.states.latest(r.Context(), seen)
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(now.event, sent) {
-			if out.write(now.event) != nil {
-				return
-			}
-			sent = now.event
+		if (seen == nil || !bytes.Equal(now.event, seen.event)) && out.write(now.event) != nil {
+			return
 		}
+		if !c.quiet(r, who, out, heartbeat.C, now.changed) {
+			return
+		}
+		seen = now
+	}
+}
+
+// quiet keeps a stream alive until something changes; false when it must end.
+func (c *Console) quiet(r *http.Request, who *session, out stream, heartbeat <-chan time.Time, changed <-chan struct{}) bool {
+	for {
 		select {
-		case <-now.changed:
-		case <-heartbeat.C:
+		case <-changed:
+			return true
+		case <-heartbeat:
 			if _, no := c.operator(r); no != nil || out.write([]byte(": here\n\n")) != nil {
-				return
+				return false
 			}
 		case <-who.over:
-			return
+			return false
 		case <-r.Context().Done():
-			return
+			return false
 		}
 	}
 }

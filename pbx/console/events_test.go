@@ -117,7 +117,7 @@ func TestAStormOfChangesIsFiveEventsASecondAndTheLastIsTold(t *testing.T) {
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(h *house, cookie string){
 		"logged out":  func(h *house, cookie string) { h.sessions.finish(cookie) },
-		"taken out":   func(h *house, _ string) { delete(h.accounts, "anna"); time.Sleep(heartbeatEvery) },
+		"taken out":   func(h *house, _ string) { h.staff.dismiss("anna"); time.Sleep(heartbeatEvery) },
 		"page closed": func(h *house, _ string) {},
 	} {
 		t.Run(name, func(t *testing.T) {
