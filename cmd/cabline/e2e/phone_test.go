@@ -30,23 +30,6 @@ func pair(t *testing.T, caller Options) (*Phone, *Phone) {
 	return open(caller), callee
 }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// until polls, for what has no event to wait for.
-func until(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within ten seconds", what)
-		}
-	}
-}
-
 func talk(t *testing.T, a, b *Phone, how ...func(*Call)) (*Call, *Call) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Network is a piece of loopback that is one test's own, so that tests run side
+// by side on the ports everybody knows.
+type Network struct {
+	Exchange netip.Addr // where Cabline listens
+	Client   netip.Addr // where the carrier sends calls from
+	Carrier  netip.Addr // where the carrier takes calls, on port 5070
+}
+
+// NewNetwork picks three addresses in 127.64/10, which nobody else uses.
+func NewNetwork() Network {
+	var b [2]byte
+	b[0], b[1] = byte(rand.N(256)), byte(rand.N(256))
+	block := byte(64 + rand.N(64))
+	at := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, block, b[0], b[1]&^15 | host}) }
+	return Network{Exchange: at(11), Client: at(2), Carrier: at(3)}
+}
+
+// Firm is the config of most tests, with the network's addresses in it. The
+// lines: the voice menu at …00, forwarding at …01, the menu in English at …02.
+const Firm = `data: ./data
+firm: {name: Такси Ромашка, country: RU, language: ru, timezone: Europe/Moscow}
+sip: {listen: [udp://{exchange}:5060, tcp://{exchange}:5060]}
+rtp: {ports: 20000-20999}
+web: {listen: http://{exchange}:8480}
+trunks:
+  - {name: carrier, host: {carrier}:5070, from: [{client}, {carrier}], caller_id: "+74950000000", channels: 100}
+lines:
+  - {number: "+74950000000", trunk: carrier, branch: Центр, tariff: Стандарт}
+  - {number: "+74950000001", trunk: carrier, forward: "+79990000001"}
+  - {number: "+74950000002", trunk: carrier, branch: Центр, language: en}
+operators:
+  - {login: anna, name: Анна, password: secret-of-anna, branches: [Центр]}
+  - {login: boris, name: Борис, password: secret-of-boris, branches: [Центр]}
+dispatch: {kind: orderbook, token: dispatch-token}
+log: {level: debug, format: json}
+`
+
+// Exchange is a running Cabline.
+type Exchange struct {
+	Network
+	Web   string // http://host:port
+	Token string // of the dispatch API
+
+	cmd    *exec.Cmd
+	log    *lockedBuffer
+	exited chan struct{}
+	err    error // of the process; good when exited is closed
+}
+
+// lockedBuffer is written by the process and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.b.Len() > 64<<20 {
+		return len(p), nil
+	}
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	if ready := os.Getenv("CABLINE_BIN"); ready != "" {
+		return filepath.Abs(ready)
+	}
+	dir, err := os.MkdirTemp("", "cabline-e2e-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "cabline"), "cabline/cmd/cabline")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build cabline: %w\n%s", err, out)
+	}
+	return filepath.Join(dir, "cabline"), nil
+})
+
+var built string // the folder to be removed
+
+// Main runs the tests of a package that uses Start, and tidies up.
+func Main(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// Start runs `cabline serve` with a config on a network of its own. It is
+// stopped when the test ends, which fails unless the program then ends in
+// order.
+func Start(t *testing.T, config string) *Exchange {
+	t.Helper()
+	x := &Exchange{Network: NewNetwork(), Token: "dispatch-token"}
+	file := filepath.Join(t.TempDir(), "cabline.yaml")
+	text := strings.NewReplacer("{exchange}", x.Network.Exchange.String(), "{client}", x.Client.String(), "{carrier}", x.Carrier.String()).Replace(config)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.Web = "http://" + x.Network.Exchange.String() + ":8480"
+	x.run(t, "serve", "--config", file)
+	return x
+}
+
+// StartDemo runs `cabline demo`.
+func StartDemo(t *testing.T) *Exchange {
+	t.Helper()
+	x := &Exchange{Network: NewNetwork()}
+	x.Web = "http://" + x.Network.Exchange.String() + ":8480"
+	x.run(t, "demo", "--listen", x.Network.Exchange.String()+":8480", "--no-open")
+	return x
+}
+
+func (x *Exchange) run(t *testing.T, args ...string) {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.log, x.exited = &lockedBuffer{}, make(chan struct{})
+	x.cmd = exec.Command(binary, args...)
+	x.cmd.Stdout, x.cmd.Stderr = x.log, x.log
+	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	x.cmd.Env = append(os.Environ(), "DISPLAY=", "WAYLAND_DISPLAY=")
+	if err := x.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		x.err = x.cmd.Wait()
+		close(x.exited)
+	}()
+	t.Cleanup(func() { x.stop(t) })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := x.healthy(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// healthy waits until the exchange says that it is ready.
+func (x *Exchange) healthy(ctx context.Context) error {
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.Web+"/healthz", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-x.exited:
+			return fmt.Errorf("cabline ended at once: %w", x.err)
+		case <-ctx.Done():
+			return errors.New("cabline did not become ready")
+		}
+	}
+}
+
+// Log is what the exchange has written so far.
+func (x *Exchange) Log() string { return x.log.String() }
+
+const orderly = 15 * time.Second // for the program to end in
+
+// stop ends the exchange and looks at what it leaves behind.
+func (x *Exchange) stop(t *testing.T) {
+	pid := x.cmd.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended already, which shows below
+	select {
+	case <-x.exited:
+	case <-time.After(orderly):
+		t.Errorf("cabline did not end within %s of SIGTERM; its goroutines are in the log", orderly)
+		_ = syscall.Kill(pid, syscall.SIGQUIT)
+		select {
+		case <-x.exited:
+		case <-time.After(orderly):
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			<-x.exited
+		}
+	}
+	if x.err != nil {
+		t.Errorf("cabline ended with %v", x.err)
+	}
+	if syscall.Kill(-pid, 0) == nil { // the group is its own, so whoever is left is its child
+		t.Error("cabline left processes behind")
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(x.Web, "http://")); err == nil {
+		conn.Close()
+		t.Error("somebody still listens at the exchange's address")
+	}
+	log := x.Log()
+	for _, bad := range []string{"panic:", "DATA RACE", `"level":"panic"`, "goroutine 1 ["} {
+		if strings.Contains(log, bad) {
+			t.Errorf("%q is in the log", bad)
+		}
+	}
+	if t.Failed() {
+		t.Logf("cabline's log:\n%s", tail(log, 200))
+	}
+}
+
+// tail is the last lines of a text.
+func tail(text string, lines int) string {
+	all := strings.Split(text, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

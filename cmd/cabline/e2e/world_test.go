@@ -1,0 +1,109 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"cabline/media"
+	"cabline/prompts"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+// world is an exchange and the two sides of its carrier: the telephone of a
+// client, and everybody who can be called.
+type world struct {
+	*Exchange
+	client *Phone
+	people *Phone
+	voice  *prompts.Voice
+}
+
+const (
+	menuLine    = "+74950000000"
+	forwardLine = "+74950000001"
+	clientPhone = "+79161234567"
+	driverPhone = "+79267654321"
+)
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{Exchange: Start(t, Firm)}
+	var err error
+	if w.voice, err = prompts.Load("ru", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.client = w.phone(t, Options{Listen: netip.AddrPortFrom(w.Client, 0), Number: clientPhone})
+	w.people = w.phone(t, Options{Listen: netip.AddrPortFrom(w.Carrier, 5070)})
+	return w
+}
+
+func (w *world) phone(t *testing.T, opt Options) *Phone {
+	t.Helper()
+	opt.Server = netip.AddrPortFrom(w.Network.Exchange, 5060)
+	p, err := NewPhone(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// within is a minute, which nothing here needs.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// order is an active one with a car and a driver.
+func order() Fields {
+	return Fields{"phone": clientPhone, "status": "accepted", "eta_minutes": 5, "driver_phone": driverPhone,
+		"car": Fields{"color": "белый", "mark": "Лада", "model": "Веста", "plate": "А123ВС"}}
+}
+
+// status is what ought to be said about it.
+func (w *world) status() media.Speech {
+	five := 5
+	return w.voice.OrderStatus(prompts.Facts{Status: "accepted", Color: "белый", Mark: "Лада", Model: "Веста", Plate: "А123ВС", Minutes: &five})
+}
+
+func (w *world) menu() media.Speech {
+	return w.voice.Menu(prompts.MenuDriver, prompts.MenuOperator, prompts.MenuRepeat)
+}
+
+// hears waits until the clips have been heard, whole and in order.
+func hears(t *testing.T, c *Call, what media.Speech) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(what.Duration() + 20*time.Second); ; time.Sleep(300 * time.Millisecond) {
+		if _, err = c.Heard().Speech(what...); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// hearsEachOther proves by tones that audio flows both ways.
+func hearsEachOther(t *testing.T, a, b *Call) {
+	t.Helper()
+	a.Tone(440)
+	b.Tone(1000)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	check(t, b.Hears(ctx, 440))
+	check(t, a.Hears(ctx, 1000))
+	a.Tone(0)
+	b.Tone(0)
+}
