@@ -87,15 +87,12 @@ func (p *Port) Heard(d media.Digit) {
 func (p *Port) Stats() media.Stats {
 	p.rx.mu.Lock()
 	s := media.Stats{
-		Received:   p.rx.reception.received,
-		Lost:       uint64(p.rx.reception.missing()),
 		Dropped:    p.rx.dropped,
-		Jitter:     p.rx.reception.jitterTime(),
-		LastHeard:  p.rx.reception.last,
 		PeerLost:   p.rx.peer.lost,
 		PeerJitter: p.rx.peer.jitter,
 		RoundTrip:  p.rx.peer.roundTrip,
 	}
+	p.rx.reception.Fill(&s)
 	p.rx.mu.Unlock()
 	p.tx.mu.Lock()
 	s.Sent = p.tx.packets

@@ -120,24 +120,11 @@ func (t *tx) head(blocks []rtcp.ReceptionReport, now time.Time) rtcp.Packet {
 // block is what we heard since the last report; none while nothing was. r.mu is
 // held.
 func (r *rx) block(now time.Time) []rtcp.ReceptionReport {
-	s := &r.reception
-	if !s.began {
+	block, ok := r.reception.Report()
+	if !ok {
 		return nil
 	}
-	expected, got := s.expected()-s.expectedThen, s.got-s.gotThen
-	s.expectedThen, s.gotThen = s.expected(), s.got
-	var fraction uint8
-	if expected > 0 && expected > got {
-		fraction = uint8(min(255, uint64(expected-got)<<8/uint64(expected)))
-	}
-	block := rtcp.ReceptionReport{
-		SSRC:               s.source,
-		FractionLost:       fraction,
-		TotalLost:          uint32(min(max(0, int64(s.expected())-int64(s.got)), 1<<23-1)),
-		LastSequenceNumber: s.max,
-		Jitter:             uint32(s.jitter),
-		LastSenderReport:   r.peer.senderReport,
-	}
+	block.LastSenderReport = r.peer.senderReport
 	if r.peer.senderReport != 0 {
 		block.Delay = uint32(now.Sub(r.peer.at) << 16 / time.Second)
 	}

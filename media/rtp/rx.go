@@ -35,7 +35,7 @@ type rx struct {
 	latched bool           // a packet has come from there
 	former  netip.AddrPort // who was heard here in the last call
 
-	reception reception
+	reception media.Reception
 	dropped   uint64
 	control   netip.AddrPort // where the party takes RTCP
 	peer      peerReport
@@ -62,7 +62,7 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	case mulaw:
 		r.packet.Codec = media.PCMU
 	}
-	r.reception.take(&r.packet, now)
+	r.reception.Take(&r.packet, now)
 	if r.kinds[payloadType&0x7f] == comfort || r.packet.Event && !p.pressed.Event(&r.packet, now) {
 		return
 	}

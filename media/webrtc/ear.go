@@ -31,7 +31,7 @@ type ear struct {
 	event     uint8
 	header    rtp.Header
 	packet    media.Packet
-	reception reception
+	reception media.Reception
 	dropped   uint64
 	ssrc      uint32 // our source, of which the browser reports
 	peer      rtcp.ReceptionReport
@@ -64,15 +64,13 @@ func (e *ear) agree(event uint8) {
 func (e *ear) stats() media.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return media.Stats{
-		Received:   e.reception.received,
-		Lost:       uint64(e.reception.missing()),
+	s := media.Stats{
 		Dropped:    e.dropped,
-		Jitter:     samples(e.reception.jitter),
-		LastHeard:  e.reception.last,
 		PeerLost:   uint64(e.peer.TotalLost),
-		PeerJitter: samples(float64(e.peer.Jitter)),
+		PeerJitter: time.Duration(e.peer.Jitter) * time.Second / media.Rate,
 	}
+	e.reception.Fill(&s)
+	return s
 }
 
 // Write takes one RTP packet.
@@ -84,7 +82,7 @@ func (e *ear) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	now := time.Now()
-	e.reception.take(&e.packet, now)
+	e.reception.Take(&e.packet, now)
 	if e.packet.Event && !e.digits.Event(&e.packet, now) {
 		return len(b), nil
 	}
@@ -164,9 +162,13 @@ func (r reports) Write(b []byte) (int, error) {
 			blocks = p.Reports
 		}
 		for _, block := range blocks {
-			if block.SSRC == r.ssrc {
-				r.peer = block
+			if block.SSRC != r.ssrc {
+				continue
 			}
+			if block.TotalLost >= 1<<23 { // 24 bits with a sign: more came than was sent
+				block.TotalLost = 0
+			}
+			r.peer = block
 		}
 	}
 	return len(b), nil

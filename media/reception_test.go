@@ -1,10 +1,8 @@
-package rtp
+package media
 
 import (
 	"testing"
 	"time"
-
-	"cabline/media"
 )
 
 func TestLossAndJitter(t *testing.T) {
@@ -35,10 +33,10 @@ func TestLossAndJitter(t *testing.T) {
 		{"a source that stood still is no jitter", []packet{{0, 1, 1, 0, false}, {600_000, 1, 2, 160, false}, {600_020, 1, 3, 320, false}}, 0, 3, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var r reception
+			var r Reception
 			begin := time.Now()
 			for _, p := range tt.packets {
-				r.take(&media.Packet{Source: p.source, Seq: p.seq, Time: p.stamp, Event: p.event}, begin.Add(time.Duration(p.ms)*time.Millisecond))
+				r.Take(&Packet{Source: p.source, Seq: p.seq, Time: p.stamp, Event: p.event}, begin.Add(time.Duration(p.ms)*time.Millisecond))
 			}
 			if r.missing() != tt.lost || r.received != tt.received || r.jitter != tt.jitter {
 				t.Errorf("lost %d, received %d, jitter %v", r.missing(), r.received, r.jitter)

@@ -1,0 +1,99 @@
+package media
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// Reception is the statistics of what a party says (RFC 3550 §A.1, A.3, A.8).
+// The zero value has heard nothing. It has one user at a time.
+type Reception struct {
+	received uint64 // packets of all sources
+	lost     int64  // of former sources
+	first    time.Time
+	last     time.Time
+	jitter   float64 // samples, as in §A.8
+
+	source   uint32
+	began    bool
+	base     uint32 // extended sequence number of the source's first packet
+	max      uint32 // … and the highest
+	got      uint32 // packets of this source
+	transit  uint32 // samples
+	measured bool
+
+	// Since the last report to the party.
+	expectedThen, gotThen uint32
+}
+
+// Take counts a packet that was accepted.
+func (r *Reception) Take(p *Packet, now time.Time) {
+	if r.received == 0 {
+		r.first = now
+	}
+	r.received++
+	r.last = now
+	step := int16(p.Seq - uint16(r.max))
+	if !r.began || p.Source != r.source || step > maxDropout || step < -maxMisorder {
+		r.lost = r.missing()
+		r.source, r.began, r.measured = p.Source, true, false
+		r.base, r.max, r.got = uint32(p.Seq), uint32(p.Seq), 0
+		r.expectedThen, r.gotThen = 0, 0
+	} else if step > 0 {
+		r.max += uint32(step)
+	}
+	r.got++
+	if !p.Event { // an event's timestamp stands still
+		r.delay(p.Time, now)
+	}
+}
+
+// delay updates the interarrival jitter. A second and more is no jitter: the
+// source stood still, or counts from elsewhere.
+func (r *Reception) delay(stamp uint32, now time.Time) {
+	arrival := now.Sub(r.first) / (time.Second / Rate)
+	transit := uint32(arrival) - stamp
+	d := int32(transit - r.transit)
+	if d = max(d, -d); r.measured && d >= 0 && d < Rate {
+		r.jitter += (float64(d) - r.jitter) / 16
+	}
+	r.transit, r.measured = transit, true
+}
+
+func (r *Reception) expected() uint32 {
+	if !r.began {
+		return 0
+	}
+	return r.max - r.base + 1
+}
+
+// missing is the packets that have not come, of all sources. Doubled packets
+// do not make up for lost ones of another source.
+func (r *Reception) missing() int64 {
+	return r.lost + max(0, int64(r.expected())-int64(r.got))
+}
+
+// Fill puts what has been heard into the statistics of a port.
+func (r *Reception) Fill(s *Stats) {
+	s.Received, s.Lost, s.LastHeard = r.received, uint64(r.missing()), r.last
+	s.Jitter = time.Duration(r.jitter * float64(time.Second) / Rate)
+}
+
+// Report is what to tell the party of what was heard since the last report
+// (RFC 3550 §6.4.1); false: nothing yet.
+func (r *Reception) Report() (block rtcp.ReceptionReport, ok bool) {
+	if !r.began {
+		return block, false
+	}
+	expected, got := r.expected()-r.expectedThen, r.got-r.gotThen
+	r.expectedThen, r.gotThen = r.expected(), r.got
+	if expected > got {
+		block.FractionLost = uint8(min(255, uint64(expected-got)<<8/uint64(expected)))
+	}
+	block.SSRC = r.source
+	block.TotalLost = uint32(min(max(0, int64(r.expected())-int64(r.got)), 1<<23-1))
+	block.LastSequenceNumber = r.max
+	block.Jitter = uint32(r.jitter)
+	return block, true
+}
