@@ -11,6 +11,7 @@ package prompts
 import (
 	"embed"
 	"io/fs"
+	"slices"
 	"time"
 
 	"cabline/media"
@@ -96,9 +97,9 @@ func Load(lang string, own fs.FS) (*Voice, error) {
 	}
 	v := &Voice{grammar: grammar, say: map[ID]media.Speech{}, orders: t.orders, clips: clips, music: music, unused: unused}
 	for id, s := range t.say {
-		v.say[id] = v.build(s, nil)
+		v.say[id] = slices.Clip(v.build(s, nil)) // a caller's append must not reach another's
 	}
-	v.soon = v.words(t.soon.texts())
+	v.soon = slices.Clip(v.words(t.soon.texts()))
 	return v, nil
 }
 

@@ -151,6 +151,19 @@ func TestSoundsAreShared(t *testing.T) {
 	}
 }
 
+// The exchange appends music and menus to what it gets.
+func TestCallersMayAppendToASpeech(t *testing.T) {
+	v, err := Load("ru", own(map[string]string{
+		"texts/ru.yaml": "say: {greeting: Приносим извинения. Ваш заказ отменён. Приносим извинения.}"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := append(v.Say(Greeting), media.Clip{Name: "first"})
+	if _ = append(v.Say(Greeting), media.Clip{Name: "second"}); first[len(first)-1].Name != "first" {
+		t.Error("what one caller appends to a speech reaches another")
+	}
+}
+
 // The shipped files are exactly what is needed, and scripts say what they are.
 func TestEveryRecordingIsShippedAndNoOther(t *testing.T) {
 	for _, lang := range languages {
