@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"cabline/media"
 	"cabline/pbx"
@@ -28,6 +29,8 @@ type Config struct {
 	RTP func(bind, advertise netip.Addr) (Audio, error)
 	// Browser opens the audio of a leg over ICE and DTLS; nil: browsers are refused.
 	Browser func() (Audio, error)
+
+	minExpires time.Duration // of a registration; 1 min
 }
 
 // Listen is one address to receive SIP on.
@@ -77,6 +80,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 10000
+	}
+	if c.minExpires == 0 {
+		c.minExpires = time.Minute
 	}
 	if c.Accounts == nil {
 		c.Accounts = func(string) (string, bool) { return "", false }

@@ -217,7 +217,7 @@ func (l *Leg) cancel(req *wire.Request, why error) {
 	if errors.Is(why, pbx.ErrElsewhere) {
 		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
 	}
-	l.server.work.Go(func() { l.server.exchange(l.ctx, c) })
+	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, c) })
 }
 
 // established is the first 2xx: the dialog stands.
@@ -307,6 +307,5 @@ func (s *Server) refuseFork(p path, res *wire.Response) {
 		return
 	}
 	l.ack(l.localSeq)
-	l.localSeq++
-	s.work.Go(func() { l.deliver(wire.BYE, l.localSeq, wire.NewHeader("Reason", byeReason(nil))) })
+	l.sendBye(nil)
 }

@@ -162,53 +162,71 @@ func (l *Leg) leave() {
 // bye sends BYE and leaves the dialog. The lock is held.
 func (l *Leg) bye(why error) {
 	l.leave()
+	l.sendBye(why)
+}
+
+func (l *Leg) sendBye(why error) {
 	l.localSeq++
-	seq, reason := l.localSeq, wire.NewHeader("Reason", byeReason(why))
-	l.server.work.Go(func() { l.deliver(wire.BYE, seq, reason) })
+	seq := l.localSeq
+	l.server.work.Go(func() {
+		l.deliver(func() *wire.Request {
+			req := l.compose(wire.BYE, seq)
+			req.AppendHeader(wire.NewHeader("Reason", byeReason(why)))
+			return req
+		})
+	})
 }
 
 // deliver sends a request of the dialog and returns its final response, or
-// none. A page whose connection is down gets it when it is back.
-func (l *Leg) deliver(method wire.RequestMethod, seq uint32, headers ...wire.Header) *wire.Response {
-	if !l.reachable() {
-		return nil
+// none. A page whose connection is down gets it when it is back, if that is
+// within the time messages are repeated for.
+func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
+	deadline := time.NewTimer(64 * wire.T1)
+	defer deadline.Stop()
+	for l.reachable(deadline.C) {
+		l.mu.Lock()
+		req := compose()
+		flow := l.flow
+		l.mu.Unlock()
+		res, err := l.server.exchange(l.ctx, req)
+		if err == nil || flow == "" || l.network == "UDP" {
+			return res
+		}
+		l.mu.Lock()
+		if l.flow == flow {
+			l.flow = closedFlow // it broke before sipgo noticed
+		}
+		l.mu.Unlock()
 	}
-	l.mu.Lock()
-	req := l.compose(method, seq)
-	l.mu.Unlock()
-	for _, h := range headers {
-		req.AppendHeader(h)
-	}
-	return l.server.exchange(l.ctx, req)
+	return nil
 }
 
-// exchange sends a request and returns its final response; none: the peer is
-// unreachable or silent. It outlives ctx.
-func (s *Server) exchange(ctx context.Context, req *wire.Request) *wire.Response {
+// closedFlow is the flow of a leg whose connection is gone.
+const closedFlow = "closed"
+
+// exchange sends a request and returns its final response. It outlives ctx.
+func (s *Server) exchange(ctx context.Context, req *wire.Request) (*wire.Response, error) {
 	connect, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTime)
 	defer cancel()
 	tx, err := s.transactions.Request(connect, req)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer tx.Terminate()
 	for {
 		select {
 		case res := <-tx.Responses():
 			if !res.IsProvisional() {
-				return res
+				return res, nil
 			}
 		case <-tx.Done():
-			return nil
+			return nil, tx.Err()
 		}
 	}
 }
 
-// reachable waits, for as long as messages are repeated, until there is a
-// connection to the peer.
-func (l *Leg) reachable() bool {
-	deadline := time.NewTimer(64 * wire.T1)
-	defer deadline.Stop()
+// reachable waits until there is a connection to the peer.
+func (l *Leg) reachable(deadline <-chan time.Time) bool {
 	for {
 		news := l.server.register.news()
 		if l.findWay() {
@@ -216,7 +234,7 @@ func (l *Leg) reachable() bool {
 		}
 		select {
 		case <-news:
-		case <-deadline.C:
+		case <-deadline:
 			return false
 		}
 	}

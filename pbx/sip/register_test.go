@@ -165,8 +165,7 @@ func TestARegistrationIsTakenBack(t *testing.T) {
 }
 
 func TestATooShortRegistrationIsToldTheLeast(t *testing.T) {
-	b := start(t, answerAll, nil)
-	b.minExpires = time.Minute
+	b := start(t, answerAll, func(c *Config) { c.minExpires = 0 })
 	if got := b.phone().account("anna").register("Expires: 59\n"); got.status() != "423" || got.header("Min-Expires") != "60" {
 		t.Errorf("got\n%s", got)
 	}

@@ -49,7 +49,7 @@ func (s *Server) registered(ctx context.Context, req *wire.Request, tx *wire.Ser
 	news, code := s.bindingsIn(req, login, now)
 	switch {
 	case code == 423:
-		s.answer(req, tx, code, wire.NewHeader("Min-Expires", seconds(s.minExpires)))
+		s.answer(req, tx, code, wire.NewHeader("Min-Expires", seconds(s.cfg.minExpires)))
 		return
 	case code != 0:
 		s.answer(req, tx, code)
@@ -106,7 +106,7 @@ func (s *Server) bindingsIn(req *wire.Request, login string, now time.Time) (new
 		if text, ok := c.Params.Get("expires"); ok {
 			expires = parseSeconds(text, asked)
 		}
-		if expires > 0 && expires < s.minExpires {
+		if expires > 0 && expires < s.cfg.minExpires {
 			return nil, 423
 		}
 		b := &binding{

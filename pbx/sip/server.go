@@ -32,10 +32,9 @@ type Server struct {
 	ws, wss *innerListener
 	sockets socketCount
 
-	digest     *digester
-	register   *registrar
-	minExpires time.Duration // of a registration
-	cancels    cancels       // that came before their INVITE
+	digest   *digester
+	register *registrar
+	cancels  cancels // that came before their INVITE
 
 	legs     legTable
 	tagSeed  maphash.Seed
@@ -50,7 +49,7 @@ const farewell = 3 * time.Second
 // New opens the sockets. Nothing is read from them before Serve.
 func New(cfg Config) (*Server, error) {
 	prepareSipgo()
-	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), minExpires: time.Minute, ws: newInnerListener("WS"), wss: newInnerListener("WSS")}
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener("WS"), wss: newInnerListener("WSS")}
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register = newRegistrar(s.cfg.Exchange.SetOnline)
 	s.legs.init()

@@ -124,6 +124,7 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 			sum := md5.Sum([]byte(login + ":cabline:secret of " + login))
 			return hex.EncodeToString(sum[:]), login == "anna" || login == "boris"
 		},
+		minExpires: time.Second,
 		Exchange: &exchange{online: b.online, story: func(ctx context.Context, leg pbx.Leg, a pbx.Arrival) {
 			b.legs <- leg
 			b.arrived <- a
@@ -138,7 +139,6 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 		t.Fatal(err)
 	}
 	b.Server = s
-	s.minExpires = time.Second
 	for _, l := range s.Addrs() {
 		if l.Network == "udp" {
 			b.addr = l.Addr.String()

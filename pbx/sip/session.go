@@ -129,10 +129,6 @@ func (l *Leg) fail(why error) {
 // refresh tells the peer that we are here: with UPDATE, or with a re-INVITE
 // where the peer does not know that.
 func (l *Leg) refresh() {
-	if !l.reachable() {
-		l.expire()
-		return
-	}
 	l.mu.Lock()
 	if l.state != up || l.inviting || l.pending != nil {
 		l.mu.Unlock()
@@ -145,6 +141,18 @@ func (l *Leg) refresh() {
 	}
 	l.localSeq++
 	seq := l.localSeq
+	l.mu.Unlock()
+	res := l.deliver(func() *wire.Request { return l.composeRefresh(method, seq) })
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inviting = false
+	if l.state == up {
+		l.refreshed(res, method, seq)
+	}
+}
+
+func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Request {
 	req := l.compose(method, seq)
 	req.AppendHeader(l.contact())
 	req.AppendHeader(wire.NewHeader("Supported", "timer"))
@@ -155,15 +163,7 @@ func (l *Leg) refresh() {
 		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 		req.SetBody(l.sdp)
 	}
-	l.mu.Unlock()
-	res := l.server.exchange(l.ctx, req)
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.inviting = false
-	if l.state == up {
-		l.refreshed(res, method, seq)
-	}
+	return req
 }
 
 // refreshed is the answer to refresh. The lock is held.
