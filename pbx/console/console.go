@@ -86,9 +86,8 @@ type Config struct {
 	// http.ServeMux: "/ws", "GET /demo/api/info". They guard themselves.
 	Mount map[string]http.Handler
 
-	Metrics       *Metrics                             // nil: made here
-	Registrations func() int                           // phones and browsers logged in over SIP; nil: not told
-	RTP           func() (received, sent, lost uint64) // packets since the start; nil: not told
+	Metrics       *Metrics   // nil: made here
+	Registrations func() int // phones and browsers logged in over SIP; nil: not told
 }
 
 // Console answers HTTP requests.
@@ -167,7 +166,7 @@ func (c *Console) Server(ctx context.Context) *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          quietLog(zerolog.Ctx(ctx)),
+		ErrorLog:          serverLog(zerolog.Ctx(ctx)),
 	}
 }
 

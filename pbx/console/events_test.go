@@ -4,9 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -164,58 +163,62 @@ func TestStreamsAreBounded(t *testing.T) {
 // TestEventsOverARealServer shows that the server's own limits leave a stream
 // alone, and that it ends when the server does.
 func TestEventsOverARealServer(t *testing.T) {
-	h := newHouse(t)
-	ctx, stop := context.WithCancel(t.Context())
-	server := h.Server(ctx)
-	server.ReadTimeout, server.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
+	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(version, func(t *testing.T) {
+			h := newHouse(t)
+			ctx, stop := context.WithCancel(t.Context())
+			server := httptest.NewUnstartedServer(nil)
+			server.Config = h.Server(ctx)
+			server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+			server.EnableHTTP2 = version == "HTTP/2.0"
+			server.StartTLS()
+			defer server.Close()
 
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+listener.Addr().String()+"/console/api/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: h.login("anna")})
-	client := &http.Client{Transport: &http.Transport{}}
-	answer, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	lines := bufio.NewScanner(answer.Body)
-	next := func() (calls int) {
-		for lines.Scan() {
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				var state stateJSON
-				if err := json.Unmarshal([]byte(data), &state); err != nil {
-					t.Fatal(err)
-				}
-				return state.Calls
+			r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/console/api/events", nil)
+			if err != nil {
+				t.Fatal(err)
 			}
+			r.AddCookie(&http.Cookie{Name: sessionCookie, Value: h.login("anna")})
+			answer, err := server.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.Proto != version {
+				t.Fatalf("over %s", answer.Proto)
+			}
+			lines := bufio.NewScanner(answer.Body)
+			if n := nextCalls(t, lines); n != 0 {
+				t.Errorf("%d calls", n)
+			}
+			for i := range 3 { // events come every 200 ms: longer than the limits together
+				h.floor.change(func() { h.floor.live = make([]pbx.CDR, i+1) })
+				if n := nextCalls(t, lines); n != i+1 {
+					t.Errorf("%d calls after %d changes", n, i+1)
+				}
+			}
+			stop()
+			for lines.Scan() {
+			}
+			if err := server.Config.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// nextCalls is the number of calls in the next event.
+func nextCalls(t *testing.T, lines *bufio.Scanner) int {
+	t.Helper()
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			var state stateJSON
+			if err := json.Unmarshal([]byte(data), &state); err != nil {
+				t.Fatal(err)
+			}
+			return state.Calls
 		}
-		t.Fatalf("the stream ended: %v", lines.Err())
-		return 0
 	}
-	if n := next(); n != 0 {
-		t.Errorf("%d calls", n)
-	}
-	for i := range 4 { // longer than the limits together, as events come every 200 ms
-		h.floor.change(func() { h.floor.live = make([]pbx.CDR, i+1) })
-		if n := next(); n != i+1 {
-			t.Errorf("%d calls after %d changes", n, i+1)
-		}
-	}
-	stop()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		t.Logf("the stream broke off: %v", err) // as good as an end
-	}
-	if err := server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	serving.Wait()
-	client.CloseIdleConnections()
+	t.Fatalf("the stream ended: %v", lines.Err())
+	return 0
 }

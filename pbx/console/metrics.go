@@ -23,6 +23,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	calls    *prometheus.CounterVec
 	talked   *prometheus.CounterVec
+	packets  *prometheus.CounterVec
 	unsaved  prometheus.Counter
 	lookups  *prometheus.HistogramVec
 	requests *prometheus.CounterVec
@@ -36,6 +37,9 @@ func NewMetrics() *Metrics {
 			Help: "Calls that are over, by kind and the CDR's result."}, []string{"kind", "result"}),
 		talked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_talk_seconds_total",
 			Help: "Time that people talked with each other, by kind of call."}, []string{"kind"}),
+		packets: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_rtp_packets_total",
+			Help: "RTP packets of calls that are over, by the party's role: received from it, sent to it, lost (gaps in what it sent), dropped (strangers', broken)."},
+			[]string{"party", "what"}),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{Name: "cabline_cdrs_unsaved_total",
 			Help: "Calls that could not be written down."}),
 		lookups: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cabline_order_lookup_seconds",
@@ -44,7 +48,7 @@ func NewMetrics() *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_http_requests_total",
 			Help: "HTTP requests answered, by route and status."}, []string{"route", "code"}),
 	}
-	m.registry.MustRegister(m.calls, m.talked, m.unsaved, m.lookups, m.requests,
+	m.registry.MustRegister(m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -60,6 +64,15 @@ type countedStore struct {
 func (s countedStore) SaveCDR(ctx context.Context, cdr pbx.CDR) error {
 	s.metrics.calls.WithLabelValues(string(cdr.Kind), cdr.Result).Inc()
 	s.metrics.talked.WithLabelValues(string(cdr.Kind)).Add(cdr.Talked.Seconds())
+	for _, leg := range cdr.Legs {
+		packets := func(what string, n uint64) {
+			s.metrics.packets.WithLabelValues(string(leg.Party), what).Add(float64(n))
+		}
+		packets("received", leg.Audio.Received)
+		packets("sent", leg.Audio.Sent)
+		packets("lost", leg.Audio.Lost)
+		packets("dropped", leg.Audio.Dropped)
+	}
 	err := s.Store.SaveCDR(ctx, cdr)
 	if err != nil {
 		s.metrics.unsaved.Inc()
@@ -99,32 +112,7 @@ func (m *Metrics) watch(c Config) error {
 	if c.Registrations != nil {
 		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))
 	}
-	if c.RTP != nil {
-		errs = append(errs, m.registry.Register(rtpCollector(c.RTP)))
-	}
 	return errors.Join(errs...)
-}
-
-// rtpCollector shows packet counts from one snapshot, so that they fit together.
-type rtpCollector func() (received, sent, lost uint64)
-
-var (
-	rtpReceived = prometheus.NewDesc("cabline_rtp_packets_received_total", "RTP packets taken from parties.", nil, nil)
-	rtpSent     = prometheus.NewDesc("cabline_rtp_packets_sent_total", "RTP packets said to parties.", nil, nil)
-	rtpLost     = prometheus.NewDesc("cabline_rtp_packets_lost_total", "Gaps in the sequence numbers of what parties sent.", nil, nil)
-)
-
-func (rtpCollector) Describe(to chan<- *prometheus.Desc) {
-	to <- rtpReceived
-	to <- rtpSent
-	to <- rtpLost
-}
-
-func (snapshot rtpCollector) Collect(to chan<- prometheus.Metric) {
-	received, sent, lost := snapshot()
-	to <- prometheus.MustNewConstMetric(rtpReceived, prometheus.CounterValue, float64(received))
-	to <- prometheus.MustNewConstMetric(rtpSent, prometheus.CounterValue, float64(sent))
-	to <- prometheus.MustNewConstMetric(rtpLost, prometheus.CounterValue, float64(lost))
 }
 
 // metrics tells a firm's business, so it is for this machine, or for who has

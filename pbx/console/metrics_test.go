@@ -21,7 +21,6 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	h := newHouse(t, func(c *Config) {
 		c.Metrics = metrics
 		c.Registrations = func() int { return 3 }
-		c.RTP = func() (uint64, uint64, uint64) { return 100, 90, 5 }
 	})
 	store := metrics.Store(h.db)
 	for i, result := range []string{"completed", "completed", "hung up"} {
@@ -61,9 +60,11 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,
 		`cabline_registrations 3`,
-		`cabline_rtp_packets_received_total 100`,
-		`cabline_rtp_packets_sent_total 90`,
-		`cabline_rtp_packets_lost_total 5`,
+		`cabline_rtp_packets_total{party="client",what="received"} 4`,
+		`cabline_rtp_packets_total{party="client",what="sent"} 8`,
+		`cabline_rtp_packets_total{party="client",what="lost"} 12`,
+		`cabline_rtp_packets_total{party="client",what="dropped"} 16`,
+		`cabline_rtp_packets_total{party="operator",what="received"} 0`,
 		`cabline_order_lookup_seconds_bucket{result="found",le="0.05"} 1`,
 		`cabline_order_lookup_seconds_bucket{result="found",le="0.025"} 0`,
 		`cabline_order_lookup_seconds_count{result="none"} 1`,

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/rs/zerolog"
 )
 
 var bundle = fstest.MapFS{
@@ -79,5 +81,16 @@ func TestOtherHandlersShareThePort(t *testing.T) {
 	}
 	if got := h.ask("GET", "/demo/api/info", nil); got.body != "{}" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAFaultOfOursIsAnErrorInTheLogAndAScannersIsNot(t *testing.T) {
+	var log strings.Builder
+	logger := zerolog.New(&log)
+	server := serverLog(&logger)
+	server.Print("http: panic serving 192.0.2.1:1: oops")
+	server.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
+	if got := log.String(); strings.Count(got, `"level":"error"`) != 1 || strings.Count(got, `"level":"debug"`) != 1 {
+		t.Error(got)
 	}
 }

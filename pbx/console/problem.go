@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,15 +108,17 @@ func (c *Console) noSuchRoute(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, http.StatusMethodNotAllowed, r.Method+" is not for this path")
 }
 
-// quietLog keeps what net/http has to say of scanners' broken handshakes at
-// debug level.
-func quietLog(to *zerolog.Logger) *log.Logger {
-	return log.New(debugWriter{to}, "", 0)
-}
+// serverLog is what net/http has to say: of scanners' broken handshakes at
+// debug level, of a fault of ours as an error.
+func serverLog(to *zerolog.Logger) *log.Logger { return log.New(serverLogWriter{to}, "", 0) }
 
-type debugWriter struct{ to *zerolog.Logger }
+type serverLogWriter struct{ to *zerolog.Logger }
 
-func (w debugWriter) Write(line []byte) (int, error) {
-	w.to.Debug().Msg(strings.TrimSpace(string(line)))
+func (w serverLogWriter) Write(line []byte) (int, error) {
+	level := zerolog.DebugLevel
+	if bytes.HasPrefix(line, []byte("http: panic")) {
+		level = zerolog.ErrorLevel
+	}
+	w.to.WithLevel(level).Msg(strings.TrimSpace(string(line)))
 	return len(line), nil
 }

@@ -50,7 +50,26 @@ func restConfig(version string) huma.Config {
 		Formats:                      huma.DefaultFormats,
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{briefly},
 	}
+}
+
+// maxFaults bounds what is told of a bad request.
+const maxFaults = 20
+
+// briefly leaves out of a problem what the client sent: huma would send a body
+// of ten thousand unknown fields back ten thousand times.
+func briefly(_ huma.Context, _ string, answer any) (any, error) {
+	problem, bad := answer.(*huma.ErrorModel)
+	if !bad {
+		return answer, nil
+	}
+	brief := *problem
+	brief.Errors = nil
+	for _, fault := range problem.Errors[:min(len(problem.Errors), maxFaults)] {
+		brief.Errors = append(brief.Errors, &huma.ErrorDetail{Message: fault.Message, Location: fault.Location})
+	}
+	return &brief, nil
 }
 
 // schemaName names a schema for those who read the document: orderJSON is Order.

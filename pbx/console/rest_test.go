@@ -130,6 +130,17 @@ func TestGarbageIsRefused(t *testing.T) {
 		h.ask("POST", "/api/v1/orders", `{"phone": "1234", "comment": "`+strings.Repeat("x", 64<<10)+`"}`, byToken).
 			isProblem(t, http.StatusRequestEntityTooLarge, "")
 	})
+	t.Run("thousands of unknown fields", func(t *testing.T) {
+		var fields []string
+		for i := range 5000 {
+			fields = append(fields, fmt.Sprintf(`"f%d":1`, i))
+		}
+		got := h.ask("POST", "/api/v1/orders", `{`+strings.Join(fields, ",")+`}`, byToken)
+		got.isProblem(t, http.StatusUnprocessableEntity, "")
+		if len(got.body) > 4096 {
+			t.Errorf("answered with %d bytes", len(got.body))
+		}
+	})
 	t.Run("another kind of content", func(t *testing.T) {
 		h.ask("POST", "/api/v1/orders", `phone=1234`, byToken, header("Content-Type", "application/x-www-form-urlencoded")).
 			isProblem(t, http.StatusUnsupportedMediaType, "")
