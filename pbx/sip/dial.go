@@ -14,8 +14,8 @@ import (
 
 var _ pbx.Dialer = (*Server)(nil)
 
-// patience is how long the peer may stay silent before it counts as dead.
-const patience = 5 * time.Second
+// patience is how long the peer may stay silent before it counts as dead: 5 s.
+func patience() time.Duration { return 10 * wire.T1 }
 
 // Dial implements pbx.Dialer.
 func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
@@ -138,7 +138,7 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 
 // wait reads the answers to the INVITE.
 func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) error {
-	silence := time.NewTimer(patience)
+	silence := time.NewTimer(patience())
 	defer silence.Stop()
 	heard := false
 	for {
@@ -162,7 +162,7 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) er
 			l.lose(why)
 			return why
 		case <-silence.C:
-			why = fmt.Errorf("no answer to INVITE within %s: %w", patience, pbx.ErrUnreachable)
+			why = fmt.Errorf("no answer to INVITE within %s: %w", patience(), pbx.ErrUnreachable)
 		case <-ctx.Done():
 			why = context.Cause(ctx)
 		}

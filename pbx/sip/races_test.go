@@ -1,0 +1,422 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx"
+)
+
+// dialed is how a Dial ended.
+type dialed struct {
+	leg pbx.Leg
+	err error
+}
+
+func (b *bench) dial(ctx context.Context, to pbx.Endpoint) <-chan dialed {
+	done := make(chan dialed, 1)
+	go func() {
+		leg, err := b.Dial(ctx, to)
+		done <- dialed{leg, err}
+	}()
+	return done
+}
+
+var driver = pbx.Endpoint{Number: "+79990000001"}
+
+// pickUp answers an INVITE with 200 and waits for the ACK.
+func (p *phone) pickUp(invite message, tag string) (ack message) {
+	p.t.Helper()
+	p.send(invite.reply("200 OK", tag, "Contact: <sip:gw@"+p.self+">\n"+sdpOffer))
+	return p.want("ACK")
+}
+
+func TestACallThatIsCancelledEndsWith487AndAsHungUp(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
+		<-leg.Context().Done()
+		if err := leg.Answer(ctx); !errors.Is(err, pbx.ErrHungUp) {
+			t.Errorf("answer after the end: %v", err)
+		}
+	}, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	ringing := k.want("SIP/2.0 180", "SIP/2.0 100")
+	k.again("CANCEL", "")
+	var tags []string
+	for range 2 { // one to each
+		m := k.want("SIP/2.0")
+		if want := map[string]string{"INVITE": "487", "CANCEL": "200"}[strings.Fields(m.header("CSeq"))[1]]; m.status() != want {
+			t.Errorf("want %s, got\n%s", want, m)
+		}
+		tags = append(tags, m.header("To"))
+	}
+	for _, tag := range tags {
+		if tag != ringing.header("To") {
+			t.Errorf("To changed from %q to %q", ringing.header("To"), tag)
+		}
+	}
+	k.to = tags[0]
+	k.again("ACK", "")
+	leg := wait(t, "leg", b.legs)
+	if err := ended(t, leg); !errors.Is(err, pbx.ErrHungUp) {
+		t.Errorf("cause %v", err)
+	}
+	if r := leg.Record(); r.Code != 487 || r.Cause != "hung up" || !r.Answered.IsZero() {
+		t.Errorf("record %+v", r)
+	}
+	k.silent(10 * wire.T1)
+}
+
+func TestACANCELThatOvertakesItsINVITEIsRemembered(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.branch, k.seq = "z9hG4bKovertaken", 1
+	k.again("CANCEL", "")
+	k.want("SIP/2.0 481")
+	k.again("INVITE", sdpOffer)
+	k.want("SIP/2.0 487")
+}
+
+func TestHangingUpBeforeTheAnswerSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		why  error
+		code string
+	}{
+		{pbx.ErrBusy, "486"}, {pbx.ErrRejected, "603"}, {pbx.ErrNotAllowed, "403"}, {pbx.ErrNoChannel, "503"}, {pbx.ErrShutdown, "503"},
+		{pbx.ErrUnreachable, "404"}, {pbx.ErrNoAnswer, "480"}, {pbx.ErrHungUp, "480"}, {nil, "480"}, {fmt.Errorf("dial: %w", pbx.ErrBusy), "486"},
+	} {
+		t.Run(fmt.Sprint(c.why), func(t *testing.T) {
+			b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.HangUp(ctx, c.why) }, nil)
+			k := b.phone().newTalk("79161234567", "74950000000")
+			k.request("INVITE", sdpOffer)
+			m := k.want("SIP/2.0 "+c.code, "SIP/2.0 1")
+			if c.code == "503" && m.header("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			k.to = m.header("To")
+			k.again("ACK", "")
+		})
+	}
+}
+
+func TestA200IsRepeatedUntilItsACKComes(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	first := k.want("SIP/2.0 200", "SIP/2.0 1")
+	for range 3 {
+		if again := k.want("SIP/2.0 200"); again != first {
+			t.Errorf("the 200 changed:\n%s\n%s", first, again)
+		}
+	}
+	k.enter(first)
+	k.request("ACK", "")
+	k.request("OPTIONS", "") // handled after the ACK
+	k.want("SIP/2.0 200")
+	k.silent(2 * wire.T2)
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+}
+
+func TestACallWhoseACKNeverComesEndsWithBYE(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	bye := k.want("BYE", "SIP/2.0")
+	k.send(bye.reply("200 OK", "", ""))
+	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, pbx.ErrUnreachable) {
+		t.Errorf("cause %v", err)
+	}
+}
+
+func TestHangingUpBeforeTheACKSendsBYEOnlyAfterIt(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.Answer(ctx) }, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	ok := k.want("SIP/2.0 200", "SIP/2.0 1")
+	wait(t, "end of the leg", wait(t, "leg", b.legs).Context().Done())
+	k.want("SIP/2.0 200") // a repetition, not the BYE
+	k.enter(ok)
+	k.request("ACK", "")
+	k.send(k.want("BYE", "SIP/2.0 200").reply("200 OK", "", ""))
+}
+
+func TestARepeatedINVITEMakesNoSecondCall(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	k.again("INVITE", sdpOffer)
+	ok := k.want("SIP/2.0 200", "SIP/2.0 1")
+	k.again("INVITE", sdpOffer)
+	k.enter(ok)
+	branch := k.branch
+	k.request("ACK", "")
+	k.request("BYE", "")
+	k.want("SIP/2.0 200", "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP "+k.self+";branch="+branch)
+	wait(t, "leg", b.legs)
+	k.branch, k.seq, k.to = branch, 1, "<sip:74950000000@pbx.test>"
+	time.Sleep(wire.Timer_L + 100*time.Millisecond) // until the transaction is gone
+	k.again("INVITE", sdpOffer)
+	k.silent(4 * wire.T1)
+	if len(b.legs) != 0 {
+		t.Error("a late copy of the INVITE made a call")
+	}
+}
+
+func TestARepeatedBYEIsAnsweredAgain(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+	k.again("BYE", "")
+	k.want("SIP/2.0 200")
+}
+
+func TestBYEsThatCrossAreBothAnswered(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.Answer(ctx) }, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	ours := k.want("BYE")
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+	k.send(ours.reply("200 OK", "", ""))
+}
+
+func TestOurBYEIsRepeatedUntilItIsAnswered(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.Answer(ctx) }, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	first := k.want("BYE")
+	if again := k.want("BYE"); again != first {
+		t.Errorf("the BYE changed:\n%s\n%s", first, again)
+	}
+	k.send(first.reply("200 OK", "", ""))
+}
+
+func TestARequestWithAnOldNumberIsRefused(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	k.request("OPTIONS", "")
+	k.want("SIP/2.0 200")
+	k.seq -= 2
+	k.request("OPTIONS", "")
+	k.want("SIP/2.0 500")
+	k.seq++
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+}
+
+func TestARequestWithoutItsDialogGets481(t *testing.T) {
+	b := start(t, answerAll, nil)
+	for _, method := range []string{"BYE", "INFO", "UPDATE", "INVITE", "OPTIONS"} {
+		k := b.phone().newTalk("79161234567", "74950000000")
+		k.to += ";tag=unknown"
+		k.request(method, "")
+		k.want("SIP/2.0 481")
+	}
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	from := k.from
+	k.from = strings.Replace(from, "tag=", "tag=x", 1)
+	k.request("BYE", "")
+	k.want("SIP/2.0 481")
+	k.from = from
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+}
+
+func TestADialThatIsGivenUpIsCancelled(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	done := b.dial(ctx, driver)
+	invite := carrier.want("INVITE")
+	carrier.send(invite.reply("180 Ringing", "far", ""))
+	time.Sleep(10 * time.Millisecond) // let the 180 arrive
+	giveUp(pbx.ErrNoAnswer)
+	if d := wait(t, "end of Dial", done); !errors.Is(d.err, pbx.ErrNoAnswer) || d.leg != nil {
+		t.Errorf("%v, %v", d.leg, d.err)
+	}
+	cancel := carrier.want("CANCEL")
+	carrier.send(cancel.reply("200 OK", "far", ""))
+	carrier.send(invite.reply("487 Request Terminated", "far", ""))
+	if ack := carrier.want("ACK"); ack.header("Via") != invite.header("Via") {
+		t.Errorf("the ACK is not of the transaction:\n%s", ack)
+	}
+}
+
+func TestADialIsNotCancelledBeforeTheFirstSignOfLife(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	done := b.dial(ctx, driver)
+	invite := carrier.want("INVITE")
+	giveUp(pbx.ErrNoAnswer)
+	wait(t, "end of Dial", done)
+	carrier.want("INVITE") // a repetition, not CANCEL
+	carrier.send(invite.reply("100 Trying", "", ""))
+	carrier.send(carrier.want("CANCEL", "INVITE").reply("200 OK", "far", ""))
+	carrier.send(invite.reply("487 Request Terminated", "far", ""))
+	carrier.want("ACK", "INVITE")
+}
+
+func TestA200ThatCrossesOurCANCELIsAcknowledgedAndEnded(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	done := b.dial(ctx, driver)
+	invite := carrier.want("INVITE")
+	carrier.send(invite.reply("100 Trying", "", ""))
+	time.Sleep(10 * time.Millisecond)
+	giveUp(pbx.ErrNoAnswer)
+	wait(t, "end of Dial", done)
+	cancel := carrier.want("CANCEL")
+	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+carrier.self+">\n"+sdpOffer))
+	carrier.send(cancel.reply("481 Call/Transaction Does Not Exist", "far", ""))
+	carrier.want("ACK")
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
+func TestARepeated200IsAcknowledgedAgain(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	carrier.pickUp(invite, "far")
+	leg := wait(t, "end of Dial", done).leg
+	for range 2 {
+		if ack := carrier.pickUp(invite, "far"); !strings.Contains(ack.header("To"), "tag=far") {
+			t.Errorf("ACK\n%s", ack)
+		}
+	}
+	if leg.Context().Err() != nil {
+		t.Error("the call ended")
+	}
+	_ = leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+	carrier.pickUp(invite, "far") // even now
+	carrier.send(carrier.want("BYE").reply("481 Unknown", "", ""))
+}
+
+func TestASecond200FromAForkIsAcknowledgedAndEnded(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	carrier.pickUp(invite, "one")
+	leg := wait(t, "end of Dial", done).leg
+	if ack := carrier.pickUp(invite, "two"); !strings.Contains(ack.header("To"), "tag=two") {
+		t.Errorf("ACK\n%s", ack)
+	}
+	bye := carrier.want("BYE")
+	if !strings.Contains(bye.header("To"), "tag=two") {
+		t.Errorf("BYE\n%s", bye)
+	}
+	carrier.send(bye.reply("200 OK", "", ""))
+	if leg.Context().Err() != nil {
+		t.Error("the first branch's call ended")
+	}
+	_ = leg.HangUp(context.Background(), nil)
+	bye = carrier.want("BYE")
+	if !strings.Contains(bye.header("To"), "tag=one") {
+		t.Errorf("BYE\n%s", bye)
+	}
+	carrier.send(bye.reply("200 OK", "", ""))
+}
+
+func TestAResponseSaysWhyNobodyAnswered(t *testing.T) {
+	for code, want := range map[int]error{
+		486: pbx.ErrBusy, 600: pbx.ErrBusy, 480: pbx.ErrNoAnswer, 487: pbx.ErrNoAnswer, 603: pbx.ErrRejected, 403: pbx.ErrRejected,
+		404: pbx.ErrUnreachable, 484: pbx.ErrUnreachable, 410: pbx.ErrUnreachable, 408: pbx.ErrUnreachable, 503: pbx.ErrUnreachable,
+		500: pbx.ErrUnreachable, 302: pbx.ErrUnreachable, 488: pbx.ErrUnreachable,
+	} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			b, carrier := startTrunk(t, answerAll, nil)
+			done := b.dial(context.Background(), driver)
+			carrier.send(carrier.want("INVITE").reply(fmt.Sprint(code, " Because"), "far", ""))
+			carrier.want("ACK")
+			err := wait(t, "end of Dial", done).err
+			var r Rejection
+			if !errors.Is(err, want) || !errors.As(err, &r) || r != (Rejection{code, "Because"}) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	}
+}
+
+func TestACarrierThatSaysNothingIsUnreachable(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	if again := carrier.want("INVITE"); again != invite {
+		t.Errorf("the INVITE changed:\n%s\n%s", invite, again)
+	}
+	if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
+func TestACallToATrunkWithoutAFreeChannelFailsAtOnce(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, func(c *Config) { c.Trunks[0].Channels = 1 })
+	done := b.dial(context.Background(), driver)
+	carrier.pickUp(carrier.want("INVITE"), "far")
+	leg := wait(t, "end of Dial", done).leg
+	if err := wait(t, "end of Dial", b.dial(context.Background(), driver)).err; !errors.Is(err, pbx.ErrNoChannel) {
+		t.Error(err)
+	}
+	k := carrier.newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	if m := k.want("SIP/2.0 503"); m.header("Retry-After") == "" {
+		t.Error("503 without Retry-After")
+	}
+	k.again("ACK", "")
+	_ = leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+	k.request("INVITE", sdpOffer) // the channel is free again
+	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+	k.request("ACK", "")
+	k.request("BYE", "")
+	k.want("SIP/2.0 200")
+}
+
+func TestAStoryThatPanicsEndsItsCallAndNothingElse(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, a pbx.Arrival) {
+		if a.From == "+79160000666" {
+			panic("a bug")
+		}
+		answerAll(ctx, leg, a)
+	}, nil)
+	bad := b.phone().newTalk("79160000666", "74950000000")
+	bad.request("INVITE", sdpOffer)
+	bad.to = bad.want("SIP/2.0 480", "SIP/2.0 1").header("To")
+	bad.again("ACK", "")
+	good := b.phone().newTalk("79161234567", "74950000000")
+	good.call()
+	good.request("BYE", "")
+	good.want("SIP/2.0 200")
+}
+
+func TestCallsThatAreLeftWhenTheServerStopsAreHungUp(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, a pbx.Arrival) {
+		_ = leg.Answer(ctx)
+		<-ctx.Done()
+		if !errors.Is(context.Cause(ctx), pbx.ErrShutdown) {
+			t.Errorf("cause %v", context.Cause(ctx))
+		}
+		_ = leg.HangUp(ctx, context.Cause(ctx))
+	}, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	wait(t, "leg", b.legs)
+	stopped := make(chan struct{})
+	go func() { b.stop(); close(stopped) }()
+	bye := k.want("BYE")
+	if got := bye.header("Reason"); !strings.Contains(got, "cause=31") {
+		t.Errorf("Reason %q", got)
+	}
+	k.send(bye.reply("200 OK", "", ""))
+	wait(t, "end of the server", stopped)
+}
