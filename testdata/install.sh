@@ -79,10 +79,16 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	exit 1
 fi
 
-export DEBIAN_FRONTEND=noninteractive
-install=(apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}")
 echo "installing ${missing[*]}" >&2
-if ! "${install[@]}" </dev/null >/dev/null 2>&1; then # the lists are often missing or old
-	apt-get update -q </dev/null >&2
-	"${install[@]}" </dev/null >&2
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+try() {
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$said" 2>&1
+}
+install=(install -y --no-install-recommends "${missing[@]}")
+# The lists of packages are often missing or old: only then are they fetched.
+if ! try "${install[@]}" && ! { try update && try "${install[@]}"; }; then
+	tail -n 20 "$said" >&2
+	echo "apt-get could not install ${missing[*]}" >&2
+	exit 1
 fi
