@@ -104,6 +104,19 @@ func TestHoldStopsOurAudioAndGoesOn(t *testing.T) {
 	c.tone(t, "1000 Hz in a browser that only listens", 1000)
 }
 
+func TestACallMayBeginOnHold(t *testing.T) {
+	for _, direction := range []string{"sendonly", "inactive"} {
+		t.Run(direction, func(t *testing.T) {
+			p := open(t, listen(t, netip.Addr{}))
+			c := newChrome(t)
+			c.negotiate(p, direction, false)
+			c.connected(p)
+			c.negotiate(p, "sendrecv", false)
+			bothWays(t, c, p)
+		})
+	}
+}
+
 func TestEverySDPHasItsOwnVersion(t *testing.T) {
 	p := open(t, listen(t, netip.Addr{}))
 	c := newChrome(t)
@@ -144,7 +157,7 @@ func TestAnICERestartMovesTheCall(t *testing.T) {
 			c := newChrome(t)
 			c.call(p, weOffer)
 			before := c.pc.RemoteDescription().SDP
-			for _, direction := range []string{"sendrecv", "sendonly", "sendrecv"} { // also while holding
+			for _, direction := range []string{"sendrecv", "inactive", "sendrecv"} { // also while holding
 				after := c.negotiate(p, direction, true)
 				if line(t, before, "a=ice-ufrag") == line(t, after, "a=ice-ufrag") {
 					t.Error("our credentials are the old ones")
@@ -190,6 +203,11 @@ func TestASpeechWaitsForTheBrowsersAudio(t *testing.T) {
 	speech := media.Speech{media.Tone("word", []float64{1000}, 300*time.Millisecond), media.Silence(100 * time.Millisecond)}
 	said := make(chan error)
 	go func() { said <- p.Play(context.Background(), speech) }()
+	clock := media.NewClock()
+	defer clock.Close()
+	if err := clock.Play(context.Background(), new(record), media.Speech{media.Silence(200 * time.Millisecond)}); err != nil {
+		t.Fatal(err) // as long as a slow network takes
+	}
 	if err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)}); err != nil {
 		t.Fatal(err)
 	}
