@@ -100,9 +100,9 @@ export function rebase(base: Draft, draft: Draft, fresh: Draft): Draft {
 
 export const nextStatuses: Record<string, string[]> = {
   new: ['accepted', 'no_driver'],
-  accepted: ['arrived', 'late', 'driver_refused'],
+  accepted: ['arrived', 'late'],
   accepted_next: ['accepted', 'arrived'],
-  late: ['arrived', 'driver_refused'],
+  late: ['arrived'],
   arrived: ['in_progress', 'paid_waiting'],
   paid_waiting: ['in_progress'],
   in_progress: ['completed'],

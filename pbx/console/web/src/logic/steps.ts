@@ -1,7 +1,13 @@
 import { word, type Key, type Translate } from '../i18n/index.ts';
 
-/** A step of a CDR in the reader's language. The exchange writes them in English; one it adds later shows as it is. Pure. */
-const patterns: [RegExp, Key, ...(string | null)[]][] = [
+/**
+ * A step of a CDR in the reader's language. The exchange writes them in English;
+ * one that it learns later shows as it is. Pure.
+ *
+ * Each row: the step, its words, and which table the caught values are words of
+ * (null: they stay as they are).
+ */
+const rows: [RegExp, Key, ...(string | null)[]][] = [
   [/^look up order$/, 'step.lookup'],
   [/^number withheld$/, 'step.withheld'],
   [/^no order$/, 'step.no_order'],
@@ -11,11 +17,7 @@ const patterns: [RegExp, Key, ...(string | null)[]][] = [
   [/^no choice made$/, 'step.no_choice'],
   [/^chose driver$/, 'step.chose_driver'],
   [/^chose operator$/, 'step.chose_operator'],
-  [/^dial (\w+)$/, 'step.dial', 'party'],
-  [/^(client|driver|target) answered$/, 'step.answered', 'party'],
-  [/^(client|driver|target): (.+)$/, 'step.party', 'party', 'result'],
   [/^talk to operator (\S+)$/, 'step.talk_operator', null],
-  [/^talk to (\w+)$/, 'step.talk', 'party'],
   [/^wait for operator$/, 'step.wait'],
   [/^ring operator (\S+)$/, 'step.ring_operator', null],
   [/^no operator came free$/, 'step.none_free'],
@@ -27,15 +29,21 @@ const patterns: [RegExp, Key, ...(string | null)[]][] = [
   [/^ended: (.+)$/, 'step.ended', 'result'],
 ];
 
+for (const party of ['client', 'driver', 'target'] as const) {
+  rows.push(
+    [new RegExp(`^dial ${party}$`), `step.dial.${party}`],
+    [new RegExp(`^${party} answered$`), `step.answered.${party}`],
+    [new RegExp(`^${party}: (.+)$`), `step.party.${party}`, 'result'],
+  );
+}
+for (const party of ['driver', 'target'] as const) rows.push([new RegExp(`^talk to ${party}$`), `step.talk.${party}`]);
+
 export function stepText(t: Translate, what: string): string {
-  for (const [pattern, key, ...groups] of patterns) {
+  for (const [pattern, key, ...groups] of rows) {
     const match = pattern.exec(what);
     if (!match) continue;
     const params: Record<string, string> = {};
-    groups.forEach((group, i) => {
-      const value = match[i + 1]!;
-      params[i + 1] = group ? word(t, group, value) : value;
-    });
+    groups.forEach((group, i) => { params[i + 1] = group ? word(t, group, match[i + 1]!) : match[i + 1]!; });
     return t(key, params);
   }
   return what;

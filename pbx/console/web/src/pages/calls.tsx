@@ -2,7 +2,7 @@ import { render, type ComponentChildren } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { errorText } from '../desk/cards.ts';
 import { word } from '../i18n/index.ts';
-import { clock, dayUnlessToday, since, span } from '../logic/format.ts';
+import { clock, dayUnlessToday, phoneText, since, span } from '../logic/format.ts';
 import { hasNumber, missed } from '../logic/history.ts';
 import { stepText } from '../logic/steps.ts';
 import { Api } from '../net/api.ts';
@@ -90,11 +90,11 @@ function Calls(props: { me: Me }) {
           <button class="button" data-testid="refresh" onClick={() => void load()}>{t('calls.refresh')}</button>
         </div>
         {trouble !== null && <p class="notice bad" role="alert" data-testid="calls-error">{t('calls.failed', { why: trouble || t('card.noserver') })}</p>}
-        <table data-testid="calls">
+        <table class="fixed" data-testid="calls">
           <thead>
             <tr>
-              <th>{t('calls.col.time')}</th><th>{t('calls.col.kind')}</th><th>{t('calls.col.from')}</th><th>{t('calls.col.to')}</th>
-              <th>{t('calls.col.line')}</th><th>{t('calls.col.result')}</th><th class="num">{t('calls.col.waited')}</th><th class="num">{t('calls.col.talked')}</th>
+              <th class="c-time">{t('calls.col.time')}</th><th class="c-kind">{t('calls.col.kind')}</th><th class="c-phone">{t('calls.col.from')}</th><th class="c-phone">{t('calls.col.to')}</th>
+              <th class="c-phone">{t('calls.col.line')}</th><th>{t('calls.col.result')}</th><th class="num c-waited">{t('calls.col.waited')}</th><th class="num c-talked">{t('calls.col.talked')}</th>
             </tr>
           </thead>
           <tbody>
@@ -115,7 +115,7 @@ function Row(props: { call: CDR; now: number; open: boolean; onOpen: () => void;
   const t = useT();
   const { call } = props;
   const talker = call.legs.find((leg) => leg.party === 'operator' && leg.answered)?.operator;
-  const result = !call.ended ? `${t('result.live')}: ${word(t, 'state', call.state)}` : word(t, 'result', call.result);
+  const result = !call.ended ? `${t('result.live')}: ${word(t, 'state', call.state)}` : missed(call) && call.result === 'hung up' ? t('result.missed') : word(t, 'result', call.result);
   const tone = !call.ended ? 'good' : missed(call) ? 'bad' : '';
   const onKey = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget || (event.key !== 'Enter' && event.key !== ' ')) return;
@@ -128,9 +128,9 @@ function Row(props: { call: CDR; now: number; open: boolean; onOpen: () => void;
         data-state={call.ended ? 'ended' : call.state} onClick={props.onOpen} onKeyDown={onKey}>
         <td class="nowrap">{dayUnlessToday(call.started, props.now)} {clock(call.started, true)}</td>
         <td class="nowrap">{word(t, 'kind', call.kind)}</td>
-        <td class="nowrap">{call.kind === 'outgoing' ? (talker ?? t('party.operator')) : <PhoneLink phone={call.from} />}</td>
-        <td class="nowrap">{call.to ? <PhoneLink phone={call.to} /> : (talker ?? '—')}</td>
-        <td class="nowrap"><span class="number">{call.line && <LineText line={call.line} />}</span>{call.branch && <div class="small muted">{call.branch}</div>}</td>
+        <td class="nowrap">{call.kind === 'outgoing' ? (talker ?? t('party.operator')) : phoneText(call.from) || t('call.withheld')}</td>
+        <td class="nowrap">{phoneText(call.to) || talker || '—'}</td>
+        <td class="nowrap"><span class="number">{phoneText(call.line)}</span>{call.branch && <div class="small muted">{call.branch}</div>}</td>
         <td><span class={`result ${tone}`}>{result}</span></td>
         <td class="num">{call.waited_seconds >= 0.5 ? span(call.waited_seconds) : '—'}</td>
         <td class="num">{!call.ended && call.state === 'talking' && call.answered ? span(since(call.answered, props.now)) : call.talked_seconds >= 0.5 ? span(call.talked_seconds) : '—'}</td>
@@ -138,11 +138,6 @@ function Row(props: { call: CDR; now: number; open: boolean; onOpen: () => void;
       {props.open && <tr><td class="detail" colSpan={8}>{props.children}</td></tr>}
     </>
   );
-}
-
-/** The firm's own number is not for calling. */
-function LineText(props: { line: string }) {
-  return <Dial.Provider value={null}><PhoneLink phone={props.line} /></Dial.Provider>;
 }
 
 function Detail({ call }: { call: CDR }) {

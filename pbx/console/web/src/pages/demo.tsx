@@ -115,21 +115,28 @@ function Demo({ info }: { info: DemoInfo }) {
       <section class="pane story" aria-live="polite">
         <h1>{info.firm}<br /><span class="small muted">{t('demo.title')}</span></h1>
         <p data-testid="story" data-story={scene[0]}>{t(...scene)}{blocked && <><br /><strong class="bad" data-testid="sound-blocked">{t('sound.blocked')}</strong></>}</p>
-        {tone ? <span class="small muted" data-testid="tone">{t('mic.tone')}</span> : (
+        <Tools />
+      </section>
+      <div class="demo-left">
+        {tone ? <span class="speak muted" data-testid="tone">{t('mic.tone')}</span> : (
           <div class="speak" role="radiogroup" aria-label={t('demo.speak')}>
             <span class="muted">{t('demo.speak')}</span>
             {speakers.map((each) => (
               <button key={each} role="radio" aria-checked={speaker === each} class={speaker === each ? 'button on' : 'button'}
-                data-testid={`speak-${each}`} onClick={() => setSpeaker(each)}>{t(`demo.speak.${each}`)}</button>
+                data-testid={`speak-${each}`} title={each === 'all' ? t('demo.speak.all.why') : undefined} onClick={() => setSpeaker(each)}>{t(`demo.speak.${each}`)}</button>
             ))}
           </div>
         )}
-        <Tools />
-      </section>
-      <Mobile who="client" phone={client.phone} number={info.client.number} taxi={info.line} secret={info.driver.number}
-        muted={mute('client')} onTouch={() => follow('client')} />
-      <Mobile who="driver" phone={driver.phone} number={info.driver.number} taxi={info.line} secret={info.client.number}
-        muted={mute('driver')} onTouch={() => follow('driver')} />
+        <div class="mobiles">
+          <Mobile who="client" phone={client.phone} number={info.client.number} taxi={info.line} secret={info.driver.number}
+            muted={mute('client')} onTouch={() => follow('client')} />
+          <Mobile who="driver" phone={driver.phone} number={info.driver.number} taxi={info.line} secret={info.client.number}
+            muted={mute('driver')} onTouch={() => follow('driver')} />
+        </div>
+        <section class="pane demo-order" data-testid="order-panel">
+          <DemoOrder api={api} info={info} order={order} trouble={trouble} change={change} />
+        </section>
+      </div>
       <div class="demo-right">
         <section class="pane demo-operator">
           <header>
@@ -140,12 +147,9 @@ function Demo({ info }: { info: DemoInfo }) {
           {operator.entered === true && <iframe ref={operator.frame} title={t('demo.operator')} data-testid="operator"
             src={alwaysTone ? '/?demo=1&mic=tone' : '/?demo=1'} allow="microphone; autoplay" />}
         </section>
-        <section class="pane demo-order" data-testid="order-panel">
-          <DemoOrder api={api} info={info} order={order} trouble={trouble} change={change} />
-          <div class="trail" data-testid="trail" data-state={trail?.state ?? ''}>
-            <h3>{t('demo.trail')}</h3>
-            <ul>{lastSteps(trail).map((step, i) => <li key={`${i} ${step.what}`} data-step={step.what}>{stepText(t, step.what)}</li>)}</ul>
-          </div>
+        <section class="pane trail" data-testid="trail" data-state={trail?.state ?? ''}>
+          <h2>{t('demo.trail')}</h2>
+          <ol>{lastSteps(trail).map((step, i) => <li key={`${i} ${step.what}`} data-step={step.what}>{stepText(t, step.what)}</li>)}</ol>
         </section>
       </div>
     </main>

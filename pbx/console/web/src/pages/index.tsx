@@ -45,7 +45,7 @@ function Console(props: { me: Me; onOut: (over: boolean) => void }) {
   }, [call?.answered]);
   const logout = () => void api.logout().catch(() => undefined).then(() => props.onOut(false));
   return (
-    <Dial.Provider value={(number) => desk.phone.call(number)}>
+    <Dial.Provider value={call ? null : (number) => desk.phone.call(number)}>
       <div class={query.get('demo') ? 'console in-frame' : 'console'}>
         <OwnBar desk={desk} onLogout={logout} />
         <div class="desk">

@@ -1,7 +1,6 @@
 import { render } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Cards, dirty, errorText, type OpenCard } from '../desk/cards.ts';
-import { word } from '../i18n/index.ts';
 import { active, changed, tone } from '../logic/draft.ts';
 import { carText, clock, dayUnlessToday, dialable } from '../logic/format.ts';
 import { Api } from '../net/api.ts';
@@ -87,12 +86,12 @@ function OrderBook(props: { me: Me }) {
         {trouble !== null && <p class="notice bad" role="alert" data-testid="orders-error">{t('orders.failed', { why: trouble || t('card.noserver') })}</p>}
         {statusTrouble && <p class="notice bad" role="alert" data-testid="status-error">{statusTrouble}</p>}
         {fresh && <div class="pane" data-testid="new-order-form"><Editor card={fresh} cards={cards} onSaved={load} title={t('orders.new')} /></div>}
-        <table data-testid="orders">
+        <table class="fixed" data-testid="orders">
           <thead>
             <tr>
-              <th>{t('orders.col.id')}</th><th>{t('orders.col.time')}</th><th>{t('orders.col.client')}</th><th>{t('orders.col.route')}</th>
-              <th>{t('orders.col.status')}</th><th>{t('orders.col.car')}</th><th>{t('orders.col.driver')}</th>
-              <th class="num">{t('orders.col.eta')}</th><th class="num">{t('orders.col.price')}</th><th />
+              <th class="c-id">{t('orders.col.id')}</th><th class="c-phone">{t('orders.col.client')}</th><th>{t('orders.col.route')}</th>
+              <th class="c-status">{t('orders.col.status')}</th><th class="c-car">{t('orders.col.car')}</th><th class="c-phone">{t('orders.col.driver')}</th>
+              <th class="num c-eta">{t('orders.col.eta')}</th><th class="num c-price">{t('orders.col.price')}</th><th class="c-edit" />
             </tr>
           </thead>
           <tbody>
@@ -119,22 +118,21 @@ function Row(props: { order: Order; now: number; open: boolean; onStatus: (statu
   return (
     <>
       <tr class={`row ${active(order.status) ? '' : 'over'} ${props.open ? 'open' : ''}`} data-testid={`order-row-${order.id}`} data-status={order.status}>
-        <td class="nowrap"><strong>{order.id}</strong></td>
-        <td class="nowrap">{dayUnlessToday(order.created, props.now)} {clock(order.created)}</td>
+        <td class="nowrap"><strong>{order.id}</strong><div class="small muted">{dayUnlessToday(order.created, props.now) || clock(order.created)}</div></td>
         <td class="nowrap"><PhoneLink phone={order.phone} />{order.client_name && <div class="small muted">{order.client_name}</div>}</td>
         <td class="route"><div>{order.pickup || '—'}</div>{order.dropoff && <div class="muted">{order.dropoff}</div>}</td>
         <td>
           <select class={tone(order.status)} aria-label={t('field.status')} value={order.status} data-testid={`status-${order.id}`}
             onChange={(e) => props.onStatus(e.currentTarget.value)}><StatusOptions current={order.status} /></select>
         </td>
-        <td>{carText(order.car) || '—'}</td>
+        <td>{carText({ ...order.car, plate: '' }) || '—'}<div class="nowrap muted">{order.car.plate}</div></td>
         <td class="nowrap">{order.driver_phone ? <PhoneLink phone={order.driver_phone} /> : '—'}</td>
         <td class="num">{order.eta_minutes ?? '—'}</td>
         <td class="num">{order.price ? `${order.price} ₽` : '—'}</td>
         <td class="num"><button class="button small" aria-expanded={props.open} data-testid={`edit-${order.id}`} onClick={props.onOpen}>
           {t(props.open ? 'orders.close' : 'orders.edit')}</button></td>
       </tr>
-      {props.open && <tr><td class="detail" colSpan={10}>{props.children}</td></tr>}
+      {props.open && <tr><td class="detail" colSpan={9}>{props.children}</td></tr>}
     </>
   );
 }
@@ -174,7 +172,6 @@ function Editor(props: { card: OpenCard; cards: Cards; onSaved: () => Promise<vo
         {card.order && edited && <button type="button" class="button" data-testid="reset" onClick={() => cards.reset(card.key)}>{t('card.reset')}</button>}
         <button type="button" class="button quiet" data-testid="close" onClick={() => { if (!edited || !card.order || confirm(t('card.close.sure'))) cards.close(card.key); }}>{t('orders.close')}</button>
         <span class={`said ${tone}`} role="status" data-testid="said">{said}</span>
-        {card.order && <span class="small muted">{card.order.updated && word(t, 'status', card.order.status)}</span>}
       </div>
     </form>
   );

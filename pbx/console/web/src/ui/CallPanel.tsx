@@ -56,12 +56,17 @@ function Idle(props: { desk: Desk; kind: string }) {
   );
 }
 
+const newsMs = 60_000; // how long the last call is news
 const good = new Set<Ended['cause']>(['hung_up', 'they_hung_up', 'elsewhere']);
 
 function Last(props: { desk: Desk; last: Ended }) {
   const t = useT();
   const { last } = props;
   const talked = last.talked > 0;
+  useEffect(() => {
+    const timer = setTimeout(() => props.desk.phone.forget(), newsMs);
+    return () => clearTimeout(timer);
+  }, [last]);
   return (
     <div data-testid="last-call" data-cause={last.cause} data-code={last.code}>
       <p class={`headline small ${talked || good.has(last.cause) ? '' : 'warn'}`}>
@@ -72,6 +77,7 @@ function Last(props: { desk: Desk; last: Ended }) {
         {!talked && last.code > 0 && last.direction === 'out' && ` · ${t('end.code', { code: last.code })}`}
         <button class="button quiet small" data-testid="last-close" onClick={() => props.desk.phone.forget()}>{t('end.close')}</button>
       </p>
+      {last.cause === 'not_allowed' && <p class="muted small">{t('end.not_allowed.do')}</p>}
     </div>
   );
 }
@@ -97,9 +103,10 @@ function DialField(props: { desk: Desk; disabled: boolean }) {
   return (
     <form class="dial" onSubmit={submit}>
       <label class={bad ? 'field wrong' : 'field'}>
-        <span class="label"><span class="name">{t('dial.label')}</span>{bad && <span class="trouble" role="alert" data-testid="dial-error">{t('dial.bad')}</span>}</span>
+        <span class="label">{t('dial.label')}</span>
         <input type="tel" inputMode="tel" autocomplete="off" maxLength={24} placeholder={t('dial.placeholder')} data-testid="dial"
           value={text} onInput={(e) => { setText(e.currentTarget.value); setBad(false); }} />
+        {bad && <span class="trouble" role="alert" data-testid="dial-error">{t('dial.bad')}</span>}
       </label>
       <button class="button" disabled={props.disabled} data-testid="dial-call">{t('dial.call')}</button>
     </form>
@@ -114,7 +121,7 @@ function Who({ desk, call }: { desk: Desk; call: Call }) {
   return (
     <>
       <p class="number-big" data-testid="call-number" data-number={call.number}>{phoneText(card?.draft.phone || call.number) || t('call.withheld')}</p>
-      <p class="muted big">{about.filter((part) => part && part !== call.number).join(' · ') || '\u00a0'}</p>
+      <p class="muted about">{about.filter((part) => part && part !== call.number).join(' · ') || '\u00a0'}</p>
     </>
   );
 }
@@ -162,7 +169,7 @@ function Talking({ desk, call }: { desk: Desk; call: Call }) {
     : call.phase === 'calling' ? 'call.calling' : call.phase === 'joining' ? 'call.joining'
     : call.muted ? 'call.muted' : 'call.talking';
   return (
-    <div class="phone-main">
+    <div class="phone-main in-call">
       <div class="phone-text">
         <p class={call.held || call.muted ? 'phase warn' : 'phase'} data-testid="call-phase" data-held={call.held} data-muted={call.muted}>{t(phase)}</p>
         <Who desk={desk} call={call} />

@@ -4,7 +4,6 @@ import { dirty, type Cards, type OpenCard } from '../desk/cards.ts';
 import { changed, nextStatuses, tone } from '../logic/draft.ts';
 import { clock, phoneText } from '../logic/format.ts';
 import { OrderForm } from './OrderForm.tsx';
-import { PhoneLink } from './PhoneLink.tsx';
 import { useStore, useT } from './settings.ts';
 
 /** The order cards: the one in front whole, the others as tabs above it. */
@@ -106,9 +105,6 @@ function CardFoot({ card, cards }: { card: OpenCard; cards: Cards }) {
       </button>
       {card.order && edited && <button type="button" class="button" data-testid="card-reset" onClick={() => cards.reset(card.key)}>{t('card.reset')}</button>}
       <span class={`said ${tone}`} role="status" data-testid="card-said">{said}</span>
-      <span class="grow" />
-      {card.order?.driver_phone && <span class="aside">{t('party.driver')}: <PhoneLink phone={card.order.driver_phone} testid="card-call-driver" /></span>}
-      {card.draft.phone && <span class="aside">{t('party.client')}: <PhoneLink phone={card.order?.phone ?? card.draft.phone} testid="card-call-client" /></span>}
     </div>
   );
 }

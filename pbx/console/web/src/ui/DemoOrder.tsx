@@ -78,7 +78,7 @@ export function DemoOrder(props: { api: Api; info: DemoInfo; order: Order | null
         <span class="grow" />
         {props.trouble && <span class="bad small" role="alert" data-testid="demo-order-error">{t('demo.order.failed', { why: props.trouble })}</span>}
         {!order && <button class="button small primary" data-testid="demo-create" onClick={() => set('accepted')}>{t('demo.order.create')}</button>}
-        <button class="button small" data-testid="demo-connect" disabled={!order?.driver_phone} onClick={() => void change(() => api.connect(order!.id))}>{t('demo.order.connect')}</button>
+        <button class="button small" data-testid="demo-connect" title={t('demo.order.connect.why')} disabled={!order?.driver_phone} onClick={() => void change(() => api.connect(order!.id))}>{t('demo.order.connect')}</button>
       </header>
       <div class="statuses">
         {statuses.map((status) => (

@@ -1,7 +1,10 @@
 import type { Ref } from 'preact';
+import { useContext, useId } from 'preact/hooks';
 import { word } from '../i18n/index.ts';
+import { dialable, phoneText } from '../logic/format.ts';
 import { longest, type Draft, type Field } from '../logic/draft.ts';
 import { statuses } from '../net/types.ts';
+import { Dial } from './PhoneLink.tsx';
 import { settings, useStore, useT } from './settings.ts';
 
 const colors = {
@@ -32,21 +35,23 @@ export interface OrderFormProps {
 export function OrderForm(props: OrderFormProps) {
   const t = useT();
   const { language } = useStore(settings);
+  const form = useId();
   return (
     <div class="order-form">
       {order.map((field) => {
         const error = props.errors[field];
         const testid = `order-${field.replace('.', '-')}`;
+        const box = `${form}-${field}`;
         const common = {
-          'data-testid': testid, 'aria-invalid': error ? true : undefined, name: field,
-          class: props.changed.includes(field) ? 'changed' : '',
+          'data-testid': testid, 'aria-invalid': error ? true : undefined, 'aria-describedby': error ? `${box}-trouble` : undefined,
+          id: box, name: field, class: props.changed.includes(field) ? 'changed' : '',
         };
         return (
-          <label key={field} class={`field ${widths[field] ?? ''} ${error ? 'wrong' : ''}`}>
-            <span class="label">
-              <span class="name">{t(`field.${field}`)}</span>
-              {error && <span class="trouble" role="alert" data-testid={`${testid}-error`}>{word(t, 'trouble', error)}</span>}
-            </span>
+          <div key={field} class={`field ${widths[field] ?? ''} ${error ? 'wrong' : ''}`}>
+            <div class="label">
+              <label for={box}>{t(`field.${field}`)}</label>
+              {(field === 'phone' || field === 'driver_phone') && <CallLink text={props.draft[field]} long={field === 'phone'} testid={field === 'phone' ? 'card-call-client' : 'card-call-driver'} />}
+            </div>
             {field === 'status' ? (
               <select {...common} value={props.draft.status} onChange={(e) => props.onEdit(field, e.currentTarget.value)}>
                 <StatusOptions current={props.draft.status} />
@@ -55,12 +60,24 @@ export function OrderForm(props: OrderFormProps) {
               <input {...common} {...extra[field]} autocomplete="off" maxLength={longest[field]} ref={field === 'pickup' ? props.first : undefined}
                 value={props.draft[field]} onInput={(e) => props.onEdit(field, e.currentTarget.value)} />
             )}
-          </label>
+            {error && <span class="trouble" role="alert" id={`${box}-trouble`} data-testid={`${testid}-error`}>{word(t, 'trouble', error)}</span>}
+          </div>
         );
       })}
       <datalist id="colors">{colors[language].map((each) => <option key={each} value={each} />)}</datalist>
       <datalist id="marks">{marks.map((each) => <option key={each} value={each} />)}</datalist>
     </div>
+  );
+}
+
+function CallLink(props: { text: string; long: boolean; testid: string }) {
+  const t = useT();
+  const dial = useContext(Dial);
+  const number = dialable(props.text);
+  if (!dial || number === '') return null;
+  return (
+    <button type="button" class="number link" title={t('call.to', { phone: phoneText(number) })} data-testid={props.testid} data-phone={number}
+      aria-label={t('call.to', { phone: phoneText(number) })} onClick={() => dial(number)}>☎{props.long && ` ${t('call.do')}`}</button>
   );
 }
 
