@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -57,7 +58,8 @@ func (r *reader) parse(text []byte) ast.Node {
 	if err != nil {
 		var at *token.Position
 		text := err.Error()
-		if syntax, ok := err.(yaml.Error); ok { //nolint:errorlint // the library returns it bare
+		var syntax yaml.Error
+		if errors.As(err, &syntax) {
 			text = syntax.GetMessage()
 			if t := syntax.GetToken(); t != nil {
 				at = t.Position
