@@ -7,7 +7,8 @@ SHELL := /bin/bash
 
 WEB := pbx/console/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/*.mjs $(WEB)/*.json -type f 2>/dev/null)
-OURS := cmd dispatchapi ivr media pbx prompts
+BROWSER := testdata/browser
+OURS := cmd dispatchapi ivr media pbx prompts testdata
 # The version of the nearest tag; without one the binary names its commit.
 VERSION := $(shell git describe --tags --dirty 2>/dev/null)
 # Git refuses to read a repository that belongs to somebody else.
@@ -26,8 +27,8 @@ console:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB)/dist/index.html; \
 	else echo 'no Node: the binary will have no pages'; fi
 
-$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
-	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
 $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
@@ -47,7 +48,7 @@ format:
 	@files=$$(find $(OURS) -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:"; echo "$$files"; exit 1; fi
 	go vet ./...
-	go vet -tags e2e ./cmd/...
+	go vet -tags e2e ./cmd/... ./media/...
 
 unit:
 	go test -race -timeout 20m ./...
@@ -55,8 +56,8 @@ unit:
 pages: $(WEB)/dist/index.html
 	cd $(WEB) && npm run --silent check && npm test --silent
 
-e2e: build
-	go test -tags e2e -count=1 -timeout 40m -v ./cmd/cabline/e2e/...
+e2e: build $(BROWSER)/node_modules/.package-lock.json
+	CABLINE_BIN=$(CURDIR)/bin/cabline go test -tags e2e -count=1 -timeout 40m -p 1 -v ./media/webrtc/... ./cmd/cabline/e2e/...
 
 bench: build
 	testdata/install.sh bench
@@ -72,5 +73,5 @@ lint:
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 
 clean:
-	rm -rf bin $(WEB)/node_modules $(WEB)/build
+	rm -rf bin $(WEB)/node_modules $(WEB)/build $(BROWSER)/node_modules
 	find $(WEB)/dist -mindepth 1 ! -name placeholder.html -delete
