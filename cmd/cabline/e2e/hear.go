@@ -11,40 +11,6 @@ import (
 	"cabline/media"
 )
 
-// Recording is what a party heard: A-law, 8000 samples a second, without holes.
-type Recording struct {
-	Start time.Time // when the first sample came
-	ALaw  []byte
-}
-
-// Heard is everything heard in the call so far. A packet lies where its RTP
-// timestamp says; where a new source begins, where it arrived. What never came
-// is silence.
-func (c *Call) Heard() Recording {
-	c.sound.mu.Lock()
-	defer c.sound.mu.Unlock()
-	frames := c.sound.frames
-	if len(frames) == 0 {
-		return Recording{}
-	}
-	r := Recording{Start: frames[0].at}
-	source, origin := frames[0].source, frames[0].stamp // of sample 0, by the source's clock
-	for _, f := range frames {
-		if f.source != source {
-			source, origin = f.source, f.stamp-uint32(f.at.Sub(r.Start)*rate/time.Second)
-		}
-		at := int(int32(f.stamp - origin))
-		if at < 0 || at > maxFrames*frameSize { // late for the first packet, or a leap of hours
-			continue
-		}
-		for len(r.ALaw) < at+len(f.alaw) {
-			r.ALaw = append(r.ALaw, quiet)
-		}
-		copy(r.ALaw[at:], f.alaw)
-	}
-	return r
-}
-
 // Since is the part from a moment on.
 func (r Recording) Since(t time.Time) Recording {
 	cut := min(max(int(t.Sub(r.Start)*rate/time.Second), 0), len(r.ALaw))

@@ -95,9 +95,15 @@ func NewPhone(opt Options) (*Phone, error) {
 // Addr is the phone's SIP address.
 func (p *Phone) Addr() netip.AddrPort { return p.self }
 
-// Close hangs up nothing: the other side of open calls hears no more.
+// Close hangs up nothing: the other side of open calls hears no more. The
+// second time it does nothing.
 func (p *Phone) Close() error {
-	close(p.closed)
+	select {
+	case <-p.closed:
+		return nil
+	default:
+		close(p.closed)
+	}
 	var errs []error
 	if p.udp != nil {
 		errs = append(errs, p.udp.Close())

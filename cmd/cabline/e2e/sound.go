@@ -32,24 +32,13 @@ type sound struct {
 	stop    chan struct{}
 	tone    []byte // A-law, a second of it
 	keys    []byte // to be pressed
-	frames  []heard
-	pressed []byte // keys heard
-	lastKey uint32 // timestamp of the last event heard
-}
-
-// heard is one packet of audio that came.
-type heard struct {
-	at     time.Time
-	source uint32
-	stamp  uint32
-	alaw   []byte
+	reel    reel
 }
 
 const (
 	rate      = 8000
 	frameSize = rate / 50
 	quiet     = 0xd5 // A-law nought
-	maxFrames = 50 * 600
 )
 
 // openSound binds an even port and the odd one above it.
@@ -258,7 +247,9 @@ func (s *sound) hear() {
 		s.call.phone.record(false, "RTP", s.call.id, buf[:n])
 		s.call.phone.mu.Unlock()
 		if n >= 12 {
-			s.file(buf[:n], time.Now())
+			s.mu.Lock()
+			s.reel.file(buf[:n], s.event, time.Now())
+			s.mu.Unlock()
 		}
 	}
 }
@@ -275,25 +266,6 @@ func (s *sound) hearControl() {
 			s.call.phone.record(false, "RTCP", s.call.id, buf[:n])
 			s.call.phone.mu.Unlock()
 		}
-	}
-}
-
-// file puts a packet where it belongs: with the audio or with the keys.
-func (s *sound) file(packet []byte, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	stamp, source := binary.BigEndian.Uint32(packet[4:]), binary.BigEndian.Uint32(packet[8:])
-	payload := packet[12:]
-	switch kind := packet[1] & 0x7f; {
-	case kind == s.event && kind != 0:
-		if len(payload) >= 4 && (stamp != s.lastKey || len(s.pressed) == 0) && int(payload[0]) < len(keyNames) {
-			s.pressed, s.lastKey = append(s.pressed, keyNames[payload[0]]), stamp
-		}
-	case len(s.frames) >= maxFrames:
-	case kind == 8:
-		s.frames = append(s.frames, heard{now, source, stamp, append([]byte(nil), payload...)})
-	case kind == 0:
-		s.frames = append(s.frames, heard{now, source, stamp, g711.Ulaw2Alaw(payload)})
 	}
 }
 
@@ -319,7 +291,7 @@ func (c *Call) Press(keys string) {
 func (c *Call) Keys() string {
 	c.sound.mu.Lock()
 	defer c.sound.mu.Unlock()
-	return string(c.sound.pressed)
+	return string(c.sound.reel.pressed)
 }
 
 // Sine is a tone in A-law, at a quarter of full scale.

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/zaf/g711"
+)
+
+// Recording is what a party heard: A-law, 8000 samples a second, without holes.
+type Recording struct {
+	Start time.Time // when the first sample came
+	ALaw  []byte
+}
+
+// reel keeps the packets that came, with their times.
+type reel struct {
+	frames  []heard
+	pressed []byte // keys
+	lastKey uint32 // timestamp of the last event
+}
+
+// heard is one packet of audio.
+type heard struct {
+	at     time.Time
+	source uint32
+	stamp  uint32
+	alaw   []byte
+}
+
+const maxFrames = 50 * 600 // ten minutes
+
+// file puts an RTP packet where it belongs: with the audio or with the keys.
+func (r *reel) file(packet []byte, event uint8, now time.Time) {
+	stamp, source := binary.BigEndian.Uint32(packet[4:]), binary.BigEndian.Uint32(packet[8:])
+	payload := packet[12:]
+	switch kind := packet[1] & 0x7f; {
+	case kind == event && event != 0:
+		if len(payload) >= 4 && (stamp != r.lastKey || len(r.pressed) == 0) && int(payload[0]) < len(keyNames) {
+			r.pressed, r.lastKey = append(r.pressed, keyNames[payload[0]]), stamp
+		}
+	case len(r.frames) >= maxFrames:
+	case kind == 8:
+		r.frames = append(r.frames, heard{now, source, stamp, append([]byte(nil), payload...)})
+	case kind == 0:
+		r.frames = append(r.frames, heard{now, source, stamp, g711.Ulaw2Alaw(payload)})
+	}
+}
+
+// recording lays the packets out. One lies where its RTP timestamp says; where
+// a new source begins, where it arrived. What never came is silence.
+func (r *reel) recording() Recording {
+	if len(r.frames) == 0 {
+		return Recording{}
+	}
+	rec := Recording{Start: r.frames[0].at}
+	source, origin := r.frames[0].source, r.frames[0].stamp // of sample 0, by the source's clock
+	for _, f := range r.frames {
+		if f.source != source {
+			source, origin = f.source, f.stamp-uint32(f.at.Sub(rec.Start)*rate/time.Second)
+		}
+		at := int(int32(f.stamp - origin))
+		if at < 0 || at > maxFrames*frameSize { // late for the first packet, or a leap of hours
+			continue
+		}
+		for len(rec.ALaw) < at+len(f.alaw) {
+			rec.ALaw = append(rec.ALaw, quiet)
+		}
+		copy(rec.ALaw[at:], f.alaw)
+	}
+	return rec
+}
+
+// Heard is everything heard in the call so far.
+func (c *Call) Heard() Recording {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	return c.sound.reel.recording()
+}
