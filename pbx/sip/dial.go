@@ -103,8 +103,8 @@ func (l *Leg) lose(why error) {
 	if errors.As(why, &r) {
 		l.code = r.Code
 	}
-	l.leave()
 	l.finish(why)
+	l.leave()
 }
 
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
@@ -225,8 +225,8 @@ func (l *Leg) established(res *wire.Response) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.reach(res); err != nil {
-		l.leave()
 		l.finish(err)
+		l.leave()
 		return err
 	}
 	l.state, l.acked, l.code, l.answered = up, true, res.StatusCode, time.Now()
@@ -234,8 +234,7 @@ func (l *Leg) established(res *wire.Response) error {
 	l.agreed(res)
 	if err := l.audio.Accept(res.Body()); err != nil {
 		err = fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
-		l.bye(err)
-		l.finish(err)
+		l.fail(err)
 		return err
 	}
 	return nil

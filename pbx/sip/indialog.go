@@ -72,8 +72,8 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 	}
 	switch req.Method {
 	case wire.BYE:
-		l.peerHungUp()
 		l.server.answer(req, tx, wire.StatusOK)
+		l.peerHungUp()
 	case wire.INVITE:
 		l.reinvited(req, tx)
 	case wire.UPDATE:

@@ -216,8 +216,8 @@ func (l *Leg) cancelled() {
 		return
 	}
 	l.code = wire.StatusRequestTerminated
-	l.leave()
 	l.finish(pbx.ErrHungUp)
+	l.leave()
 }
 
 // refuse answers the INVITE with what why means. The lock is held.
@@ -273,8 +273,8 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 	sdp := a.sdp
 	if sdp == nil {
 		if sdp, err = l.audio.Offer(); err != nil {
-			_ = l.refuse(err)
 			l.finish(err)
+			_ = l.refuse(err)
 			return nil, fmt.Errorf("offer: %w", err)
 		}
 	}
@@ -285,8 +285,8 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 		// response it was given, so it must be the one that counts.
 		_ = a.respond(wire.StatusRequestTerminated, nil)
 		l.code = wire.StatusRequestTerminated
-		l.leave()
 		l.finish(pbx.ErrHungUp)
+		l.leave()
 		return nil, pbx.ErrHungUp
 	}
 	l.state, l.arrival, l.code, l.answered = up, nil, wire.StatusOK, time.Now()

@@ -117,17 +117,16 @@ func (l *Leg) HangUp(_ context.Context, why error) error {
 	if l.ctx.Err() != nil {
 		return nil
 	}
-	var err error
+	l.finish(why)
 	switch {
 	case l.state == arriving:
-		err = l.refuse(why)
+		return l.refuse(why)
 	case l.state == up && !l.acked: // RFC 3261 §15: no BYE before the ACK
 		l.byeDue = cmp.Or(why, errHangUp)
 	case l.state == up:
 		l.bye(why)
 	}
-	l.finish(why)
-	return err
+	return nil
 }
 
 // errHangUp stands for normal clearing where nil would mean nothing is due.
@@ -144,7 +143,8 @@ func (l *Leg) finish(why error) {
 	l.server.work.Go(func() { _ = l.audio.Close() })
 }
 
-// leave forgets the dialog. The lock is held.
+// leave forgets the dialog: the last thing to do, because the leg is work until
+// then and the server may close without work. The lock is held.
 func (l *Leg) leave() {
 	l.state, l.arrival = over, nil
 	if l.pending != nil {
@@ -161,8 +161,8 @@ func (l *Leg) leave() {
 
 // bye sends BYE and leaves the dialog. The lock is held.
 func (l *Leg) bye(why error) {
-	l.leave()
 	l.sendBye(why)
+	l.leave()
 }
 
 func (l *Leg) sendBye(why error) {
@@ -304,8 +304,8 @@ func (l *Leg) peerHungUp() {
 		_ = l.arrival.respond(wire.StatusRequestTerminated, nil)
 		l.code = wire.StatusRequestTerminated
 	}
-	l.leave()
 	l.finish(pbx.ErrHungUp)
+	l.leave()
 }
 
 var errMalformed = errors.New("malformed")

@@ -23,8 +23,8 @@ type phone struct {
 	self    string // host:port
 	network string // as in Via
 	write   func([]byte) error
-	peer    *net.Addr // of UDP
-	hangUp  func()    // closes the connection
+	peer    atomic.Value // of UDP: the server, a *net.UDPAddr
+	hangUp  func()       // closes the connection
 }
 
 // message is what a phone received, as bytes.
@@ -40,14 +40,17 @@ func newPhone(t *testing.T) *phone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &phone{t: t, network: "UDP", peer: new(net.Addr), got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }}
-	p.write = func(b []byte) error { _, err := conn.WriteTo(b, *p.peer); return err }
+	p := &phone{t: t, network: "UDP", got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }}
+	p.write = func(b []byte) error { _, err := conn.WriteTo(b, p.peer.Load().(net.Addr)); return err }
 	go func() {
 		buf := make([]byte, 65536)
 		for {
-			n, _, err := conn.ReadFrom(buf)
+			n, from, err := conn.ReadFrom(buf)
 			if err != nil {
 				return
+			}
+			if to, ok := p.peer.Load().(*net.UDPAddr); !ok || from.String() != to.String() {
+				continue // a stray from another program's test, whose port this was
 			}
 			p.got <- message(buf[:n])
 		}

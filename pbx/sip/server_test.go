@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,18 +29,18 @@ func TestMain(m *testing.M) {
 
 // port is audio that only writes down what it is told.
 type port struct {
-	mu      sync.Mutex
-	offers  []string
-	answers []string
-	heard   []media.Digit
-	closed  chan struct{}
-	lost    chan struct{}
-	refuse  error
-	name    string
+	mu       sync.Mutex
+	offers   []string
+	accepted chan string
+	heard    []media.Digit
+	closed   chan struct{}
+	lost     chan struct{}
+	refuse   error
+	name     string
 }
 
 func newPort(name string) *port {
-	return &port{name: name, closed: make(chan struct{}), lost: make(chan struct{})}
+	return &port{name: name, accepted: make(chan string, 10), closed: make(chan struct{}), lost: make(chan struct{})}
 }
 
 func (p *port) WriteRTP(*media.Packet)                            {}
@@ -60,8 +61,23 @@ func (p *port) Answer(offer []byte) ([]byte, error) {
 func (p *port) Accept(answer []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers = append(p.answers, string(answer))
+	p.accepted <- string(answer)
 	return p.refuse
+}
+
+// told returns what the audio was told so far.
+func (p *port) told() (offers []string, keys string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.heard {
+		keys += string(rune(d))
+	}
+	return slices.Clone(p.offers), keys
+}
+func (p *port) fail(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = why
 }
 func (p *port) Heard(d media.Digit) {
 	p.mu.Lock()
@@ -179,7 +195,7 @@ func (b *bench) peer(p *phone) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	*p.peer = addr
+	p.peer.Store(addr)
 }
 
 // startTrunk runs a server whose trunk "carrier" leads to the phone returned.

@@ -118,12 +118,12 @@ func (l *Leg) expire() {
 
 // fail hangs up on our own account. The lock is held.
 func (l *Leg) fail(why error) {
+	l.finish(why)
 	if l.acked {
 		l.bye(why)
 	} else {
 		l.byeDue = why
 	}
-	l.finish(why)
 }
 
 // refresh tells the peer that we are here: with UPDATE, or with a re-INVITE
