@@ -317,7 +317,7 @@ export const en: Record<Key, string> = {
   'demo.operator': 'Operator’s desk',
   'demo.operator.failed': 'Could not log the operator in: {why}',
   'demo.operator.open': 'In its own window',
-  'demo.order': 'The client’s order',
+  'demo.order': 'Order',
   'demo.order.none': 'No order',
   'demo.order.create': 'Create an order',
   'demo.order.drop': 'No order',
@@ -354,7 +354,7 @@ export const en: Record<Key, string> = {
   'mobile.hears.silence': 'silence',
   'mobile.hears.ringback': 'ringback',
   'mobile.volume': 'Volume',
-  'mobile.muted': 'Microphone off: you are speaking as somebody else',
+  'mobile.muted': 'silent: you speak as somebody else',
   'mobile.last': 'Last call: {why}',
 
   'story.starting': 'Switching the phones on and connecting them to the demo’s carrier…',

@@ -316,7 +316,7 @@ export const ru = {
   'demo.operator': 'Рабочее место оператора',
   'demo.operator.failed': 'Не удалось войти оператором: {why}',
   'demo.operator.open': 'В отдельном окне',
-  'demo.order': 'Заказ клиента',
+  'demo.order': 'Заказ',
   'demo.order.none': 'Заказа нет',
   'demo.order.create': 'Создать заказ',
   'demo.order.drop': 'Нет заказа',
@@ -353,7 +353,7 @@ export const ru = {
   'mobile.hears.silence': 'тишина',
   'mobile.hears.ringback': 'гудки',
   'mobile.volume': 'Громкость',
-  'mobile.muted': 'Микрофон выключен: сейчас вы говорите за другого',
+  'mobile.muted': 'молчит: вы говорите за другого',
   'mobile.last': 'Последний звонок: {why}',
 
   'story.starting': 'Включаем телефоны и подключаем их к учебному оператору связи…',

@@ -59,10 +59,9 @@ function Screen(props: MobileProps) {
   const phase: Key = call.phase === 'ringing' ? 'mobile.ringing' : call.phase === 'calling' ? 'mobile.calling' : 'mobile.talking';
   return (
     <>
-      <p class="phase" data-testid={`${who}-phase`}>{t(phase)}</p>
+      <p class="phase"><span data-testid={`${who}-phase`}>{t(phase)}</span>{call.answered > 0 && <span class="timer" data-testid={`${who}-timer`}> {span(since(new Date(call.answered).toISOString(), now))}</span>}</p>
       <p class="shown" data-testid={`${who}-caller`} data-number={call.number} data-name={call.name}>{phoneText(call.number) || t('call.withheld')}</p>
       <Tag {...props} call={call} />
-      <p class="timer" data-testid={`${who}-timer`}>{call.answered ? span(since(new Date(call.answered).toISOString(), now)) : '\u00a0'}</p>
       {props.muted && call.answered > 0 && <p class="small muted" data-testid={`${who}-muted`}>{t('mobile.muted')}</p>}
     </>
   );
