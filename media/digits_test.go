@@ -1,0 +1,143 @@
+package media_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cabline/media"
+	"cabline/media/dtmf"
+)
+
+// told is one key arriving at a DigitReceiver.
+type told struct {
+	after  time.Duration
+	key    byte
+	info   bool   // by SIP INFO; else an event …
+	source uint32 // … of this source
+	stamp  uint32 // … begun then
+}
+
+func TestEachPressIsOneDigit(t *testing.T) {
+	const second = time.Second
+	for _, tt := range []struct {
+		name string
+		told []told
+		want string
+	}{
+		{"the packets of an event are one digit", []told{{0, '1', false, 1, 100}, {frame, '1', false, 1, 100}, {frame, '1', false, 1, 100}}, "1"},
+		{"the same key twice is two", []told{{0, '1', false, 1, 100}, {frame, '1', false, 1, 1060}}, "11"},
+		{"a late packet of the event before is none", []told{{0, '1', false, 1, 100}, {frame, '2', false, 1, 1060}, {0, '1', false, 1, 100}}, "12"},
+		{"another source begins anew", []told{{0, '1', false, 1, 90000}, {second, '1', false, 2, 100}}, "11"},
+		{"a source that counts from elsewhere begins anew", []told{{0, '1', false, 1, 900000}, {second, '1', false, 1, 100}}, "11"},
+		{"timestamps wrap", []told{{0, '1', false, 1, 0xffffff00}, {second, '2', false, 1, 0x100}}, "12"},
+		{"a first event at timestamp 0 counts", []told{{0, '1', false, 0, 0}}, "1"},
+		{"INFO alone", []told{{0, '1', true, 0, 0}, {100 * time.Millisecond, '1', true, 0, 0}}, "11"},
+		{"INFO beside an event is one", []told{{0, '1', false, 1, 100}, {frame, '1', true, 0, 0}}, "1"},
+		{"an event beside INFO is one", []told{{0, '1', true, 0, 0}, {frame, '1', false, 1, 100}, {frame, '1', false, 1, 100}}, "1"},
+		{"a quick double press told both ways is two", []told{{0, '1', false, 1, 100}, {frame, '1', true, 0, 0}, {6 * frame, '1', false, 1, 1300}, {frame, '1', true, 0, 0}}, "11"},
+		{"the same key by the other way much later is another", []told{{0, '1', false, 1, 100}, {second, '1', true, 0, 0}}, "11"},
+		{"another key by the other way is another", []told{{0, '1', false, 1, 100}, {frame, '2', true, 0, 0}}, "12"},
+		{"what is no key is none", []told{{0, 'x', true, 0, 0}, {0, 0, true, 0, 0}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, now := media.NewDigitReceiver(), time.Now()
+			for _, k := range tt.told {
+				now = now.Add(k.after)
+				if k.info {
+					r.Info(media.Digit(k.key), now)
+					continue
+				}
+				p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: k.source, Time: k.stamp}
+				dtmf.Event{Key: k.key}.Put(p.Payload())
+				if !r.Event(&p, now) {
+					t.Error("an event was refused")
+				}
+			}
+			var got string
+			for len(r.Digits()) > 0 {
+				got += string(rune(<-r.Digits()))
+			}
+			if got != tt.want {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+	if media.NewDigitReceiver().Event(&media.Packet{Buf: make([]byte, 13), Start: 12}, time.Now()) {
+		t.Error("an event of one byte was taken")
+	}
+}
+
+func TestKeysAreSentOneAfterAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *media.Clock) {
+		var l listener
+		s := media.NewDigitSender(c, l.WriteRTP)
+		s.Send('x')
+		if s.Busy() {
+			t.Error("busy with what is no key")
+		}
+		s.UseEvents(true)
+		s.Send('1')
+		s.Send('2')
+		time.Sleep(300 * time.Millisecond)
+		s.UseEvents(false) // of the next
+		s.Send('3')
+		if !s.Busy() {
+			t.Error("not busy")
+		}
+		time.Sleep(400 * time.Millisecond)
+		if s.Busy() {
+			t.Error("still busy")
+		}
+		heard := l.all()
+		if len(heard) != 7+7+10 {
+			t.Fatalf("%d packets", len(heard))
+		}
+		for i, h := range heard {
+			first := heard[min(i/7, 2)*7]
+			if h.Source != first.Source || h.Marker != (h.Seq == 0) || h.Event != (i < 14) {
+				t.Errorf("packet %d: %+v", i, h.Packet)
+			}
+			if h.Event && h.Time != 0 || !h.Event && h.Time != 160*uint32(h.Seq) {
+				t.Errorf("packet %d has timestamp %d", i, h.Time)
+			}
+		}
+		if gap := heard[7].at.Sub(heard[0].at); gap != 200*time.Millisecond {
+			t.Errorf("the second key came %v after the first", gap)
+		}
+	})
+}
+
+func TestTooManyKeysAreDropped(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *media.Clock) {
+		var l listener
+		s := media.NewDigitSender(c, l.WriteRTP)
+		s.UseEvents(true)
+		for range 1000 {
+			s.Send('1')
+		}
+		time.Sleep(time.Minute)
+		if n := len(l.all()); n != 32*7 {
+			t.Errorf("%d packets", n)
+		}
+	})
+}
+
+func TestAClosedDigitSenderIsSilent(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *media.Clock) {
+		var l listener
+		s := media.NewDigitSender(c, l.WriteRTP)
+		s.Close()
+		s.Send('1')
+		s = media.NewDigitSender(c, l.WriteRTP)
+		s.Send('1')
+		synctest.Wait()
+		time.Sleep(50 * time.Millisecond)
+		s.Close()
+		before := len(l.all())
+		time.Sleep(time.Second)
+		if after := len(l.all()); after != before || before == 0 {
+			t.Errorf("%d packets, then %d more", before, after-before)
+		}
+	})
+}
