@@ -26,7 +26,7 @@ import (
 // Bounds of what may be asked for.
 const (
 	maxRate    = 10000 // calls a second
-	maxCalls   = 2000 // at once
+	maxCalls   = 2000  // at once
 	maxLength  = time.Minute
 	maxRuntime = 15 * time.Minute
 )
