@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,8 +61,10 @@ log: {level: debug, format: json}
 // Exchange is a running Cabline.
 type Exchange struct {
 	Network
-	Web   string // http://host:port
+	Web   string // its pages' address: http://host:port or https://host:port
 	Token string // of the dispatch API
+
+	http *http.Client // which takes the exchange's own certificate for good
 
 	cmd    *exec.Cmd
 	log    *lockedBuffer
@@ -116,6 +120,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
+var webAddress = regexp.MustCompile(`web: \{listen: ([^,}]+)`)
+
 // Start runs `cabline serve` with a config on a network of its own. It is
 // stopped when the test ends, which fails unless the program then ends in
 // order.
@@ -127,7 +133,7 @@ func Start(t *testing.T, config string) *Exchange {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x.Web = "http://" + x.Network.Exchange.String() + ":8480"
+	x.Web = webAddress.FindStringSubmatch(text)[1]
 	x.run(t, "serve", "--config", file)
 	return x
 }
@@ -148,6 +154,7 @@ func (x *Exchange) run(t *testing.T, args ...string) {
 		t.Fatal(err)
 	}
 	x.log, x.exited = &lockedBuffer{}, make(chan struct{})
+	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	x.cmd = exec.Command(binary, args...)
 	x.cmd.Stdout, x.cmd.Stderr = x.log, x.log
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -174,7 +181,7 @@ func (x *Exchange) healthy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
+		if resp, err := x.http.Do(req); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -218,7 +225,9 @@ func (x *Exchange) stop(t *testing.T) {
 		t.Error("cabline left processes behind")
 		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
-	if conn, err := net.Dial("tcp", strings.TrimPrefix(x.Web, "http://")); err == nil {
+	x.http.CloseIdleConnections()
+	_, address, _ := strings.Cut(x.Web, "://")
+	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
 		t.Error("somebody still listens at the exchange's address")
 	}

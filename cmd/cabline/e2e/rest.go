@@ -71,7 +71,7 @@ func (x *Exchange) Do(ctx context.Context, want int, method, path string, body, 
 	}
 	req.Header.Set("Authorization", "Bearer "+x.Token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := x.http.Do(req)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,12 @@ const (
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Exchange: Start(t, Firm)}
+	return newWorldOf(t, Firm)
+}
+
+func newWorldOf(t *testing.T, config string) *world {
+	t.Helper()
+	w := &world{Exchange: Start(t, config)}
 	var err error
 	if w.voice, err = prompts.Load("ru", nil); err != nil {
 		t.Fatal(err)
