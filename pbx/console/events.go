@@ -186,9 +186,11 @@ type stream struct {
 	control *http.ResponseController
 }
 
-// write sends bytes at once, or fails within writeLimit.
+// write sends bytes at once, or fails within writeLimit. The limit is lifted
+// afterwards: over HTTP/2 it would end a stream on which nothing is written.
 func (s stream) write(event []byte) error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeLimit))
+	defer func() { _ = s.control.SetWriteDeadline(time.Time{}) }()
 	if _, err := s.Write(event); err != nil {
 		return err
 	}

@@ -207,6 +207,30 @@ func TestEventsOverARealServer(t *testing.T) {
 	}
 }
 
+// deadlines is a response that notes its limits.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+func TestAQuietStreamHasNoWriteLimit(t *testing.T) {
+	d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	if err := (stream{d, http.NewResponseController(d)}).write([]byte("data: 1\n\n")); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.set) != 2 || d.set[0].IsZero() || !d.set[1].IsZero() {
+		t.Errorf("limits set: %v", d.set)
+	}
+	if !d.Flushed || d.Body.String() != "data: 1\n\n" {
+		t.Errorf("written: %q, flushed: %v", d.Body, d.Flushed)
+	}
+}
+
 // nextCalls is the number of calls in the next event.
 func nextCalls(t *testing.T, lines *bufio.Scanner) int {
 	t.Helper()
