@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
@@ -33,9 +32,6 @@ func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
-
-// slogTo is a logger for libraries that log with slog.
-func slogTo(log zerolog.Logger) *slog.Logger { return slog.New(zerolog.NewSlogHandler(log)) }
 
 // censor blots secrets out of what is written, line by line as zerolog does.
 type censor struct {

@@ -41,7 +41,7 @@ func TestTheLogIsJSONWhereNoTerminalIs(t *testing.T) {
 	defer file.Close()
 	log := newLogger(file, config.Log{Level: "warn", Format: "auto"}, nil)
 	log.Info().Msg("below the level")
-	slogTo(log).Warn("from a library", "port", 5060)
+	log.Warn().Int("port", 5060).Msg("above it")
 	text, err := os.ReadFile(file.Name())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestTheLogIsJSONWhereNoTerminalIs(t *testing.T) {
 	if err := json.Unmarshal(text, &line); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	if line["message"] != "from a library" || line["level"] != "warn" || line["port"] != 5060.0 || line["time"] == nil {
+	if line["message"] != "above it" || line["level"] != "warn" || line["port"] != 5060.0 || line["time"] == nil {
 		t.Errorf("the line says %v", line)
 	}
 }
