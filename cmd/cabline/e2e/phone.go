@@ -31,6 +31,7 @@ type Options struct {
 	Event   uint8          // payload type of telephone-event; 0: 101
 	NoEvent bool           // no telephone-event at all
 	LoseACK int            // so many ACKs are never sent
+	Canary  string         // digits put into everything that leaves, see canary.go
 }
 
 // Phone is a telephone, or a carrier with all the telephones behind it: it
@@ -188,6 +189,7 @@ func (p *Phone) keep(conn net.Conn) {
 
 // send is called with p.mu held.
 func (p *Phone) send(m *siptext.Message, to netip.AddrPort) error {
+	p.mark(m)
 	raw := m.Bytes()
 	p.record(true, "SIP", m.Value("Call-ID"), raw)
 	if p.udp != nil {

@@ -31,19 +31,22 @@ type CDR struct {
 		At   time.Time `json:"at"`
 		What string    `json:"what"`
 	} `json:"steps"`
-	Legs []struct {
-		Party    string     `json:"party"`
-		Number   string     `json:"number"`
-		Operator string     `json:"operator"`
-		Trunk    string     `json:"trunk"`
-		Answered *time.Time `json:"answered"`
-		Ended    *time.Time `json:"ended"`
-		Cause    string     `json:"cause"`
-		Code     int        `json:"code"`
-		Audio    struct {
-			Received, Sent, Lost, Dropped uint64
-		} `json:"audio"`
-	} `json:"legs"`
+	Legs []Leg `json:"legs"`
+}
+
+// Leg is a party's part of a CDR.
+type Leg struct {
+	Party    string     `json:"party"`
+	Number   string     `json:"number"`
+	Operator string     `json:"operator"`
+	Trunk    string     `json:"trunk"`
+	Answered *time.Time `json:"answered"`
+	Ended    *time.Time `json:"ended"`
+	Cause    string     `json:"cause"`
+	Code     int        `json:"code"`
+	Audio    struct {
+		Received, Sent, Lost, Dropped uint64
+	} `json:"audio"`
 }
 
 // Words are the steps without their times.

@@ -227,9 +227,15 @@ func (s *sound) write(packet []byte, to netip.AddrPort) {
 	if !to.IsValid() {
 		return
 	}
-	s.call.phone.mu.Lock()
-	s.call.phone.record(true, "RTP", s.call.id, packet)
-	s.call.phone.mu.Unlock()
+	p := s.call.phone
+	packet = p.extend(packet)
+	p.mu.Lock()
+	p.record(true, "RTP", s.call.id, packet)
+	p.mu.Unlock()
+	if p.opt.Canary != "" && binary.BigEndian.Uint16(packet[2:])%50 == 0 {
+		report := p.report(binary.BigEndian.Uint32(packet[8:]))
+		_, _ = s.rtcp.WriteToUDPAddrPort(report, netip.AddrPortFrom(to.Addr(), to.Port()+1))
+	}
 	_, _ = s.rtp.WriteToUDPAddrPort(packet, to) // lost packets are the network's right
 }
 

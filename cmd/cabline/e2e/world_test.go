@@ -89,9 +89,15 @@ func (w *world) menu() media.Speech {
 // hears waits until the clips have been heard, whole and in order.
 func hears(t *testing.T, c *Call, what media.Speech) {
 	t.Helper()
+	hearsSince(t, c, time.Time{}, what)
+}
+
+// hearsSince does not count what was heard before.
+func hearsSince(t *testing.T, c *Call, since time.Time, what media.Speech) {
+	t.Helper()
 	var err error
 	for end := time.Now().Add(what.Duration() + 20*time.Second); ; time.Sleep(300 * time.Millisecond) {
-		if _, err = c.Heard().Speech(what...); err == nil {
+		if _, err = c.Heard().Since(since).Speech(what...); err == nil {
 			return
 		}
 		if time.Now().After(end) {

@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"cabline/cmd/internal/siptext"
+)
+
+// A canary is digits which a phone puts wherever a party can put something:
+// headers, tags, session descriptions, RTP header extensions, RTCP. They must
+// not come out at the other end of a call whose parties are hidden from each
+// other.
+
+// mark puts the canary into a message about to leave.
+func (p *Phone) mark(m *siptext.Message) {
+	canary := p.opt.Canary
+	if canary == "" || m.Value("X-Canary") != "" {
+		return
+	}
+	uri := fmt.Sprintf("<sip:%s@%s>", canary, p.self.Addr())
+	asserted := uri // a network may say who calls (RFC 3325), and is believed: so it says the same
+	if p.opt.Number != "" {
+		asserted = fmt.Sprintf("%q <sip:%s@%s>", canary, p.opt.Number, p.self.Addr())
+	}
+	for _, h := range []siptext.Header{
+		{Name: "X-Canary", Value: canary}, {Name: "Subject", Value: canary}, {Name: "User-Agent", Value: "phone " + canary},
+		{Name: "Server", Value: canary}, {Name: "Organization", Value: canary}, {Name: "Call-Info", Value: uri + ";purpose=card"},
+		{Name: "P-Asserted-Identity", Value: asserted}, {Name: "P-Preferred-Identity", Value: asserted},
+		{Name: "Remote-Party-ID", Value: asserted + ";party=calling"},
+		{Name: "Diversion", Value: uri + ";reason=unconditional"}, {Name: "History-Info", Value: uri + ";index=1"}, {Name: "Referred-By", Value: uri},
+		{Name: "Alert-Info", Value: uri}, {Name: "User-to-User", Value: hex.EncodeToString([]byte(canary)) + ";encoding=hex"},
+		{Name: "Reason", Value: `Q.850;cause=16;text="` + canary + `"`}, {Name: "Warning", Value: `399 host "` + canary + `"`},
+		{Name: "X-Base64", Value: base64.StdEncoding.EncodeToString([]byte(canary))},
+	} {
+		m.Headers = append(m.Headers, h)
+	}
+	for i, h := range m.Headers {
+		if h.Name == "From" && m.IsRequest() && h.Value[0] == '<' {
+			m.Headers[i].Value = `"` + canary + `" ` + h.Value
+		}
+		if h.Name == "Contact" {
+			m.Headers[i].Value = strings.Replace(h.Value, "<sip:", "<sip:"+canary+"@", 1) + ";x=" + canary
+		}
+	}
+	if len(m.Body) > 0 {
+		body := strings.Replace(string(m.Body), "o=- ", "o="+canary+" ", 1)
+		body = strings.Replace(body, "s=-", "s="+canary+"\r\ni="+canary, 1)
+		m.Body = []byte(body + "a=x-canary:" + canary + "\r\na=label:" + canary + "\r\n")
+	}
+}
+
+// extend puts the canary into an extension of an RTP packet (RFC 3550 §5.3.1).
+func (p *Phone) extend(packet []byte) []byte {
+	if p.opt.Canary == "" {
+		return packet
+	}
+	words := (len(p.opt.Canary) + 3) / 4
+	b := slices.Clone(packet[:12])
+	b[0] |= 0x10
+	b = binary.BigEndian.AppendUint16(b, 0xcab1)
+	b = binary.BigEndian.AppendUint16(b, uint16(words))
+	b = append(b, make([]byte, 4*words)...)
+	copy(b[16:], p.opt.Canary)
+	return append(b, packet[12:]...)
+}
+
+// report is an RTCP compound with the canary as CNAME, NAME and PHONE
+// (RFC 3550 §6.5) and as a goodbye's reason.
+func (p *Phone) report(source uint32) []byte {
+	b := []byte{0x80, 201, 0, 1}
+	b = binary.BigEndian.AppendUint32(b, source)
+	chunk := binary.BigEndian.AppendUint32(nil, source)
+	for _, item := range []byte{1, 2, 4} {
+		chunk = append(append(chunk, item, byte(len(p.opt.Canary))), p.opt.Canary...)
+	}
+	for chunk = append(chunk, 0); len(chunk)%4 != 0; {
+		chunk = append(chunk, 0)
+	}
+	b = append(b, 0x81, 202, 0, byte(len(chunk)/4))
+	return append(b, chunk...)
+}
+
+// Leak is a secret that was seen where it must not be.
+type Leak struct {
+	Secret string
+	As     string // in which writing
+	Wire   Wire
+}
+
+func (l Leak) String() string {
+	return fmt.Sprintf("%s as %s in %s:\n%.1500q", l.Secret, l.As, l.Wire.Kind, l.Wire.Bytes)
+}
+
+// Leaks looks for secrets, digits or addresses, in all that reached a phone, in
+// every writing somebody could think of.
+func (p *Phone) Leaks(secrets ...string) (leaks []Leak) {
+	for _, secret := range secrets {
+		for as, bytesOf := range writings(secret) {
+			for _, w := range p.Tape() {
+				if !w.Out && bytes.Contains(bytes.ToLower(w.Bytes), bytes.ToLower(bytesOf)) {
+					leaks = append(leaks, Leak{secret, as, w})
+				}
+			}
+		}
+	}
+	return leaks
+}
+
+func writings(secret string) map[string][]byte {
+	all := map[string][]byte{"text": []byte(secret), "hex": []byte(hex.EncodeToString([]byte(secret)))}
+	var wide, percent, spaced []byte
+	backwards := []byte(secret)
+	slices.Reverse(backwards)
+	all["text backwards"] = backwards
+	for i := range len(secret) {
+		wide = append(wide, 0, secret[i])
+		percent = fmt.Appendf(percent, "%%%02x", secret[i])
+		spaced = append(spaced, secret[i], '-')
+	}
+	all["UTF-16"], all["percent-encoding"], all["digits with dashes"] = wide, percent, spaced[:len(spaced)-1]
+	for shift := range 3 { // base64 has three alignments; its first and last letters depend on the neighbours
+		code := base64.StdEncoding.EncodeToString(append(make([]byte, shift), secret...))
+		code = strings.TrimRight(code, "=")
+		if inner := code[min(len(code), []int{0, 2, 3}[shift]) : len(code)-1]; len(inner) > 8 {
+			all[fmt.Sprintf("base64, shifted by %d", shift)] = []byte(inner)
+		}
+	}
+	if digits := strings.Trim(secret, "0123456789") == ""; digits && len(secret) >= 10 {
+		even := secret[:len(secret)/2*2]
+		packed, swapped := make([]byte, len(even)/2), make([]byte, len(even)/2)
+		for i := range packed {
+			high, low := even[2*i]-'0', even[2*i+1]-'0'
+			packed[i], swapped[i] = high<<4|low, low<<4|high
+		}
+		all["packed decimals"], all["packed decimals, swapped"] = packed, swapped
+	}
+	if addr, err := netip.ParseAddr(secret); err == nil {
+		all["an address of four octets"] = addr.AsSlice()
+	}
+	return all
+}
