@@ -72,7 +72,7 @@ const endings: [string, Partial<Ending>, Cause][] = [
   ['our BYE', { jssip: 'Terminated', originator: 'local' }, 'hung_up'],
   ['their CANCEL', { jssip: 'Canceled' }, 'cancelled'],
   ['a CANCEL because a colleague answered', { jssip: 'Canceled', reason: 'SIP;cause=200;text="Call completed elsewhere"' }, 'elsewhere'],
-  ['our rejection', { jssip: 'Rejected', originator: 'local' }, 'rejected'],
+  ['our rejection', { jssip: 'Rejected', originator: 'local' }, 'declined'],
   ['403 from the exchange', { jssip: 'Rejected', code: 403 }, 'not_allowed'],
   ['486', { jssip: 'Busy', code: 486 }, 'busy'],
   ['404', { jssip: 'Not Found', code: 404 }, 'not_found'],

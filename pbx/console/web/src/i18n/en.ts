@@ -103,6 +103,7 @@ export const en: Record<Key, string> = {
   'end.they_hung_up': 'They hung up',
   'end.cancelled': 'The client gave up waiting',
   'end.elsewhere': 'Another operator answered',
+  'end.declined': 'You rejected the call',
   'end.rejected': 'The call was rejected',
   'end.busy': 'The number is busy',
   'end.no_answer': 'No answer',

@@ -102,6 +102,7 @@ export const ru = {
   'end.they_hung_up': 'Собеседник положил трубку',
   'end.cancelled': 'Клиент не дождался ответа',
   'end.elsewhere': 'Ответил другой оператор',
+  'end.declined': 'Вы отклонили звонок',
   'end.rejected': 'Вызов отклонён',
   'end.busy': 'Номер занят',
   'end.no_answer': 'Не отвечает',

@@ -1,4 +1,4 @@
-import { render } from 'preact';
+import { render, type ComponentChildren } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Cards, dirty, errorText, type OpenCard } from '../desk/cards.ts';
 import { active, changed, tone } from '../logic/draft.ts';
@@ -44,7 +44,6 @@ function useOrders(filter: Filter) {
 
 function OrderBook(props: { me: Me }) {
   const t = useT();
-  const [text, setText] = useState('');
   const [filter, setFilter] = useState<Filter>({ phone: '', active: true });
   const { orders, trouble, load } = useOrders(filter);
   const cards = useMemo(() => new Cards(api), []);
@@ -53,10 +52,6 @@ function OrderBook(props: { me: Me }) {
   const now = useNow(60_000);
   const fresh = open.find((card) => card.order === null || card.created);
 
-  const search = (event: Event) => {
-    event.preventDefault();
-    setFilter({ ...filter, phone: dialable(text) || text.trim() });
-  };
   const setStatus = async (order: Order, status: string) => {
     setStatusTrouble('');
     try {
@@ -70,19 +65,10 @@ function OrderBook(props: { me: Me }) {
     <Dial.Provider value={dialElsewhere}>
       <Header here="orders" firm={props.me.firm} />
       <main class="list">
-        <form class="filters" onSubmit={search}>
-          <h1>{t('orders.title')}</h1>
-          <input type="tel" placeholder={t('orders.search')} aria-label={t('orders.search')} data-testid="search" maxLength={24} value={text}
-            onInput={(e) => { setText(e.currentTarget.value); if (e.currentTarget.value === '') setFilter({ ...filter, phone: '' }); }} />
-          <button class="button" data-testid="search-do">{t('orders.search.do')}</button>
-          <label class="check">
-            <input type="checkbox" checked={filter.active} data-testid="active-only" onChange={(e) => setFilter({ ...filter, active: e.currentTarget.checked })} />
-            {t('orders.active')}
-          </label>
-          <span class="grow" />
+        <Filters filter={filter} onFilter={setFilter}>
           <button type="button" class="button primary" data-testid="new-order" disabled={fresh?.order === null}
             onClick={() => cards.blank({ phone: filter.phone })}>{t('orders.new')}</button>
-        </form>
+        </Filters>
         {trouble !== null && <p class="notice bad" role="alert" data-testid="orders-error">{t('orders.failed', { why: trouble || t('card.noserver') })}</p>}
         {statusTrouble && <p class="notice bad" role="alert" data-testid="status-error">{statusTrouble}</p>}
         {fresh && <div class="pane" data-testid="new-order-form"><Editor card={fresh} cards={cards} onSaved={load} title={t('orders.new')} /></div>}
@@ -112,7 +98,35 @@ function OrderBook(props: { me: Me }) {
   );
 }
 
-function Row(props: { order: Order; now: number; open: boolean; onStatus: (status: string) => void; onOpen: () => void; children?: preact.ComponentChildren }) {
+function Filters(props: { filter: Filter; onFilter: (filter: Filter) => void; children: ComponentChildren }) {
+  const t = useT();
+  const { filter, onFilter } = props;
+  const [text, setText] = useState('');
+  const search = (event: Event) => {
+    event.preventDefault();
+    onFilter({ ...filter, phone: dialable(text) || text.trim() });
+  };
+  const type = (typed: string) => {
+    setText(typed);
+    if (typed === '') onFilter({ ...filter, phone: '' });
+  };
+  return (
+    <form class="filters" onSubmit={search}>
+      <h1>{t('orders.title')}</h1>
+      <input type="tel" placeholder={t('orders.search')} aria-label={t('orders.search')} data-testid="search" maxLength={24} value={text}
+        onInput={(e) => type(e.currentTarget.value)} />
+      <button class="button" data-testid="search-do">{t('orders.search.do')}</button>
+      <label class="check">
+        <input type="checkbox" checked={filter.active} data-testid="active-only" onChange={(e) => onFilter({ ...filter, active: e.currentTarget.checked })} />
+        {t('orders.active')}
+      </label>
+      <span class="grow" />
+      {props.children}
+    </form>
+  );
+}
+
+function Row(props: { order: Order; now: number; open: boolean; onStatus: (status: string) => void; onOpen: () => void; children?: ComponentChildren }) {
   const t = useT();
   const { order } = props;
   return (

@@ -13,7 +13,7 @@ export function causeOf(end: Ending): Cause {
   if (/cause=200\b|elsewhere/i.test(end.reason)) return 'elsewhere';
   switch (end.jssip) {
     case 'Canceled': return end.originator === 'local' ? 'hung_up' : 'cancelled';
-    case 'Rejected': if (end.originator === 'local') return 'rejected'; break;
+    case 'Rejected': if (end.originator === 'local') return 'declined'; break;
     case 'Connection Error': case 'Request Timeout': return 'network';
     case 'User Denied Media Access': case 'RTP Timeout': case 'WebRTC Error': case 'Bad Media Description':
     case 'Incompatible SDP': case 'Missing SDP': return 'media';

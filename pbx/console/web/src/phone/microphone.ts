@@ -21,6 +21,7 @@ export interface StandIn {
 export class Microphone extends Store<{ state: MicState; tone: boolean; silent: boolean }> {
   private stream: MediaStream | null = null;
   private attempt = 0;
+  private opening: Promise<void> = Promise.resolve();
 
   constructor(private sound: Sound, private standIn: StandIn | null = null) {
     super({ state: 'off', tone: false, silent: false });
@@ -35,7 +36,12 @@ export class Microphone extends Store<{ state: MicState; tone: boolean; silent: 
     }, () => undefined); // Firefox does not know the name; track.onended still tells
   }
 
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    this.opening = this.tryOpen();
+    return this.opening;
+  }
+
+  private async tryOpen(): Promise<void> {
     const attempt = ++this.attempt;
     this.drop();
     if (this.standIn?.always) return this.useTone();
@@ -66,8 +72,12 @@ export class Microphone extends Store<{ state: MicState; tone: boolean; silent: 
     this.set({ state: 'off', tone: false, silent: false });
   }
 
-  /** A copy for one call, so that muting one call does not mute the next. Null when there is nothing to speak with. */
-  take(): MediaStream | null {
+  /**
+   * A copy for one call, so that muting one call does not mute the next; waits
+   * while the browser asks the person. Null when there is nothing to speak with.
+   */
+  async take(): Promise<MediaStream | null> {
+    await this.opening;
     return this.stream ? this.stream.clone() : null;
   }
 

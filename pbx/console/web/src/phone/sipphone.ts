@@ -81,38 +81,30 @@ export class SipPhone extends Store<PhoneView> {
 
   call(number: string): void {
     if (!this.ua || this.value.call) return;
-    const speech = this.mic.take();
-    if (!speech) return;
-    this.speech = speech;
     this.begin({ direction: 'out', phase: 'calling', number, name: '', id: '' });
-    try {
-      const session = this.ua.call(`sip:${number}@${this.domain}`, {
-        mediaStream: speech, pcConfig, rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
+    void this.withSpeech((mediaStream) => {
+      const session = this.ua!.call(`sip:${number}@${this.domain}`, {
+        mediaStream, pcConfig, rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
       });
       this.follow(session);
-    } catch (error) {
-      this.note('call', String(error));
-      this.over('bad_number', 0);
-    }
+    });
   }
 
   answer(): void {
     const { call } = this.value;
-    if (!this.session || call?.phase !== 'ringing') return;
-    const speech = this.mic.take();
-    if (!speech) return;
-    this.speech = speech;
+    const { session } = this;
+    if (!session || call?.phase !== 'ringing') return;
+    this.melody(null);
     this.change({ phase: 'joining' });
-    this.session.answer({ mediaStream: speech, pcConfig });
+    void this.withSpeech((mediaStream) => session.answer({ mediaStream, pcConfig }));
   }
 
   hangUp(): void {
     const { session } = this;
-    if (!session) return;
+    if (!session) return this.over('hung_up', 0); // the browser still asks for the microphone
     const ringing = this.value.call?.phase === 'ringing';
     try {
-      // 486 and not 603: the caller goes on to the next operator.
-      session.terminate(ringing ? { status_code: 486 } : {});
+      session.terminate(ringing ? { status_code: 603 } : {});
     } catch (error) {
       this.note('terminate', String(error));
       this.over('hung_up', 0);
@@ -167,6 +159,25 @@ export class SipPhone extends Store<PhoneView> {
       };
     });
     return out;
+  }
+
+  /** Begins the present call with something to speak with, unless it is over by then. */
+  private async withSpeech(does: (speech: MediaStream) => void): Promise<void> {
+    const started = this.value.call?.started;
+    const speech = await this.mic.take();
+    if (!this.value.call || this.value.call.started !== started || !this.ua) {
+      speech?.getTracks().forEach((track) => track.stop());
+      return;
+    }
+    try {
+      if (!speech) throw new Error('no microphone');
+      this.speech = speech;
+      does(speech);
+    } catch (error) {
+      this.note('failed', String(error));
+      if (this.session) this.hangUp();
+      this.over(speech ? 'bad_number' : 'media', 0);
+    }
   }
 
   private arrived(session: RTCSession, request: SipMessage): void {

@@ -18,6 +18,15 @@ export const melodies: Record<'ring' | 'mobile' | 'ringback', Melody> = {
   ringback: { bar: 5, level: 0.12, notes: [{ at: 0, length: 1, hz: [425] }] },
 };
 
+/** This page and, for the console in the demo's frame, the one around it: touching either is enough. */
+function pages(): Window[] {
+  try {
+    return window.parent.location.origin === location.origin ? [...new Set([window, window.parent])] : [window];
+  } catch {
+    return [window]; // somebody else's page is around us
+  }
+}
+
 const rows = [697, 770, 852, 941];
 const columns = [1209, 1336, 1477];
 
@@ -28,8 +37,8 @@ export class Sound extends Store<{ blocked: boolean }> {
   constructor() {
     super({ blocked: false });
     // Browsers keep a page silent until the person has touched it.
-    for (const gesture of ['pointerdown', 'keydown'] as const) {
-      window.addEventListener(gesture, () => this.wake(), { capture: true });
+    for (const page of pages()) {
+      for (const gesture of ['pointerdown', 'keydown']) page.addEventListener(gesture, () => this.wake(), { capture: true });
     }
   }
 

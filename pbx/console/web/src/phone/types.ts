@@ -37,7 +37,7 @@ export interface Ended {
 }
 
 export type Cause =
-  | 'hung_up' | 'they_hung_up' | 'cancelled' | 'elsewhere' | 'rejected' | 'busy' | 'no_answer' | 'not_allowed'
+  | 'hung_up' | 'they_hung_up' | 'cancelled' | 'elsewhere' | 'declined' | 'rejected' | 'busy' | 'no_answer' | 'not_allowed'
   | 'not_found' | 'unavailable' | 'no_channel' | 'bad_number' | 'network' | 'media' | 'failed';
 
 export interface PhoneView {

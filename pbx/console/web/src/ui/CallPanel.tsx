@@ -57,7 +57,7 @@ function Idle(props: { desk: Desk; kind: string }) {
 }
 
 const newsMs = 60_000; // how long the last call is news
-const good = new Set<Ended['cause']>(['hung_up', 'they_hung_up', 'elsewhere']);
+const good = new Set<Ended['cause']>(['hung_up', 'they_hung_up', 'elsewhere', 'declined']);
 
 function Last(props: { desk: Desk; last: Ended }) {
   const t = useT();

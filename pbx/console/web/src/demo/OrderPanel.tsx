@@ -4,7 +4,7 @@ import { word } from '../i18n/index.ts';
 import { active, tone } from '../logic/draft.ts';
 import type { Api } from '../net/api.ts';
 import { statuses, type Car, type DemoInfo, type Order } from '../net/types.ts';
-import { useT } from './settings.ts';
+import { useT } from '../ui/settings.ts';
 
 const pollMs = 1_500;
 const presetCar: Car = { color: 'Белый', mark: 'Hyundai', model: 'Solaris', plate: 'М 123 ММ 55' };
@@ -44,7 +44,7 @@ export function useClientOrder(api: Api, info: DemoInfo) {
 
 type Change = ReturnType<typeof useClientOrder>['change'];
 
-export function DemoOrder(props: { api: Api; info: DemoInfo; order: Order | null; trouble: string; change: Change }) {
+export function OrderPanel(props: { api: Api; info: DemoInfo; order: Order | null; trouble: string; change: Change }) {
   const t = useT();
   const { api, info, order, change } = props;
   const [car, setCar] = useState(presetCar);
@@ -78,7 +78,10 @@ export function DemoOrder(props: { api: Api; info: DemoInfo; order: Order | null
         <span class="grow" />
         {props.trouble && <span class="bad small" role="alert" data-testid="demo-order-error">{t('demo.order.failed', { why: props.trouble })}</span>}
         {!order && <button class="button small primary" data-testid="demo-create" onClick={() => set('accepted')}>{t('demo.order.create')}</button>}
-        <button class="button small" data-testid="demo-connect" title={t('demo.order.connect.why')} disabled={!order?.driver_phone} onClick={() => void change(() => api.connect(order!.id))}>{t('demo.order.connect')}</button>
+        {order && (
+          <button class="button small" data-testid="demo-connect" title={t('demo.order.connect.why')} disabled={!order.driver_phone}
+            onClick={() => void change(() => api.connect(order.id))}>{t('demo.order.connect')}</button>
+        )}
       </header>
       <div class="statuses">
         {statuses.map((status) => (

@@ -3,8 +3,8 @@ import type { Key } from '../i18n/index.ts';
 import { phoneText, since, span } from '../logic/format.ts';
 import type { SipPhone } from '../phone/sipphone.ts';
 import type { Call } from '../phone/types.ts';
-import { Keypad } from './Keypad.tsx';
-import { useNow, useStore, useT } from './settings.ts';
+import { Keypad } from '../ui/Keypad.tsx';
+import { useNow, useStore, useT } from '../ui/settings.ts';
 
 export interface MobileProps {
   who: 'client' | 'driver';
