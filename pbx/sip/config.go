@@ -31,6 +31,7 @@ type Config struct {
 	Browser func() (Audio, error)
 
 	minExpires time.Duration // of a registration; 1 min
+	maxSources int           // of UDP messages known to sipgo at once; 20000
 }
 
 // Listen is one address to receive SIP on.
@@ -80,6 +81,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 10000
+	}
+	if c.maxSources == 0 {
+		c.maxSources = 20000
 	}
 	if c.minExpires == 0 {
 		c.minExpires = time.Minute

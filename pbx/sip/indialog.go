@@ -19,6 +19,8 @@ func (s *Server) inDialog(req *wire.Request, tx *wire.ServerTx, tag string) {
 		}
 	case l == nil && lately && req.Method == wire.BYE:
 		s.answer(req, tx, wire.StatusOK) // theirs crossed ours, or comes again
+	case (l == nil || !l.belongs(req)) && !s.welcome(req):
+		tx.Terminate()
 	case l == nil || !l.belongs(req):
 		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
 	default:

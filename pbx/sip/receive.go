@@ -15,6 +15,7 @@ import (
 // that repetitions, and the CANCEL, get the same one (RFC 3261 §8.2.6.2, §9.2),
 // and from a secret of this process, so that nobody can guess it.
 func (s *Server) tagRequest(msg wire.Message) {
+	s.trace(msg)
 	req, ok := msg.(*wire.Request)
 	if !ok || req.Method == wire.ACK {
 		return
@@ -56,15 +57,26 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 	if req.Method == wire.ACK {
 		defer tx.Terminate() // sipgo makes a transaction even of this
 	}
-	if code := invalid(req); code != 0 {
+	code := invalid(req)
+	if code == 0 {
+		tag, _ := req.To().Params.Get("tag")
+		if req.Method == wire.ACK || tag != s.tagFor(req) {
+			s.inDialog(req, tx, tag)
+			return
+		}
+	}
+	switch {
+	case !s.welcome(req):
+		tx.Terminate()
+	case code != 0:
 		s.answer(req, tx, code)
-		return
+	default:
+		s.outsideDialog(ctx, req, tx)
 	}
-	tag, _ := req.To().Params.Get("tag")
-	if req.Method == wire.ACK || tag != s.tagFor(req) {
-		s.inDialog(req, tx, tag)
-		return
-	}
+}
+
+// outsideDialog deals with a request that begins something.
+func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
 	switch req.Method {
 	case wire.INVITE:
 		s.invited(ctx, req, tx)
@@ -103,6 +115,7 @@ func (s *Server) answer(req *wire.Request, tx *wire.ServerTx, code int, headers 
 // and the headers given.
 func respond(req *wire.Request, code int, headers ...wire.Header) *wire.Response {
 	res := wire.NewResponseFromRequest(req, code, phrase(code), nil)
+	res.SipVersion = "SIP/2.0" // not whatever the request claimed
 	for _, h := range headers {
 		res.AppendHeader(h)
 	}

@@ -28,6 +28,7 @@ func (s *Server) authenticate(req *wire.Request, tx *wire.ServerTx, code int) (l
 	case right:
 		return login, true
 	case wrong:
+		s.charge(req)
 		s.answer(req, tx, wire.StatusForbidden)
 	default:
 		s.answer(req, tx, code, wire.NewHeader(ask, s.digest.challenge(req.Source(), v == stale)))

@@ -96,6 +96,20 @@ func (r *registrar) news() <-chan struct{} {
 	return r.changed
 }
 
+// knows says whether a connection, or an address, is a registered device's.
+func (r *registrar) knows(network, flow string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, devices := range r.devices {
+		for _, b := range devices {
+			if b.path.network == network && b.path.flow == flow {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // at returns the device of a login behind a connection; nil: there is none.
 func (r *registrar) at(login, network, flow string) *binding {
 	for _, b := range r.of(login) {

@@ -7,14 +7,12 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"cabline/pbx"
 )
@@ -32,9 +30,11 @@ type Server struct {
 	ws, wss *innerListener
 	sockets socketCount
 
-	digest   *digester
-	register *registrar
-	cancels  cancels // that came before their INVITE
+	digest    *digester
+	register  *registrar
+	cancels   cancels // that came before their INVITE
+	strangers strangers
+	log       *traceHandler // of sipgo
 
 	legs     legTable
 	tagSeed  maphash.Seed
@@ -66,8 +66,10 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	log := slog.New(slog.DiscardHandler)
-	s.transport = wire.NewTransportLayer(net.DefaultResolver, wire.NewParser(), nil, wire.WithTransportLayerLogger(log))
+	s.log = &traceHandler{logger: new(atomic.Pointer[zerolog.Logger])}
+	log := slog.New(s.log)
+	s.transport = wire.NewTransportLayer(net.DefaultResolver, wire.NewParser(), nil,
+		wire.WithTransportLayerLogger(log), wire.WithTransportLayerTransports(transports()))
 	s.transport.OnMessage(s.tagRequest) // before the transaction layer, which is added next
 	s.transactions = wire.NewTransactionLayer(s.transport,
 		wire.WithTransactionLayerLogger(log),
@@ -114,26 +116,19 @@ func (s *Server) Addrs() []Listen {
 func (s *Server) Serve(ctx context.Context) error {
 	calls, endCalls := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endCalls(nil)
-	s.transactions.OnRequest(func(req *wire.Request, tx *wire.ServerTx) { s.receive(calls, req, tx) })
-
-	var readers errgroup.Group
-	for _, socket := range s.udp {
-		readers.Go(func() error { return s.transport.ServeUDP(socket) })
-	}
-	for _, l := range s.tcp {
-		readers.Go(func() error { return s.transport.ServeTCP(l) })
-	}
-	readers.Go(func() error { return s.transport.ServeWS(s.ws) })
-	readers.Go(func() error { return s.transport.ServeWSS(s.wss) })
+	s.log.logger.Store(zerolog.Ctx(ctx))
+	s.transactions.OnRequest(func(req *wire.Request, tx *wire.ServerTx) {
+		s.work.begin()
+		defer s.work.done()
+		s.receive(calls, req, tx)
+	})
+	ended, readers := s.read(calls)
 	s.work.Go(func() { s.expire(calls) })
-	broken := make(chan error, 1)
-	go func() { broken <- readers.Wait() }()
 
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-broken:
-		broken <- nil
+	case err = <-ended:
 		err = fmt.Errorf("sip socket: %w", err)
 	}
 	s.stopping.Store(true)
@@ -142,30 +137,58 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.closeSockets()
 	s.transactions.Close()
 	err = errors.Join(err, s.transport.Close())
-	<-broken
+	readers.Wait()
+	s.idle() // what the closing of connections has set off
 	return err
+}
+
+// read lets sipgo read all sockets; the channel gets the first error.
+func (s *Server) read(ctx context.Context) (<-chan error, *sync.WaitGroup) {
+	first, readers := make(chan error, 1), new(sync.WaitGroup)
+	read := func(serve func() error) {
+		readers.Go(func() {
+			err := serve()
+			select {
+			case first <- err:
+			default:
+			}
+		})
+	}
+	for _, socket := range s.udp {
+		read(func() error { return s.serveUDP(socket) })
+	}
+	for _, l := range s.tcp {
+		read(func() error { return s.transport.ServeTCP(&guarded{l, s, ctx}) })
+	}
+	read(func() error { return s.transport.ServeWS(s.ws) })
+	read(func() error { return s.transport.ServeWSS(s.wss) })
+	return first, readers
 }
 
 // sayGoodbye waits for stories and open requests, and hangs up what is left.
 func (s *Server) sayGoodbye(ctx context.Context) {
-	done := s.work.wait()
-	patience := time.NewTimer(farewell)
-	defer patience.Stop()
-	select {
-	case <-done:
+	if s.idle() {
 		return
-	case <-patience.C:
 	}
 	for _, leg := range s.legs.all() {
 		if err := leg.HangUp(ctx, pbx.ErrShutdown); err != nil {
 			zerolog.Ctx(ctx).Debug().Err(err).Msg("hang up at shutdown")
 		}
 	}
-	patience.Reset(farewell)
+	if !s.idle() {
+		zerolog.Ctx(ctx).Warn().Int("legs", s.legs.count()).Msg("stopped with calls still open")
+	}
+}
+
+// idle waits a while for all work to end.
+func (s *Server) idle() bool {
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
 	select {
-	case <-done:
+	case <-s.work.wait():
+		return true
 	case <-patience.C:
-		zerolog.Ctx(ctx).Warn().Int("legs", len(s.legs.all())).Msg("stopped with calls still open")
+		return false
 	}
 }
 
@@ -191,36 +214,3 @@ var prepareSipgo = sync.OnceFunc(func() {
 	// absorb late repetitions themselves, for a tenth of the memory.
 	wire.Timer_L, wire.Timer_M = wire.T4, wire.T4
 })
-
-// socket is a UDP socket and where it is bound.
-type socket struct {
-	net.PacketConn
-	addr  netip.AddrPort
-	ready chan struct{} // closed when sipgo reads it, and so knows it
-	once  sync.Once
-}
-
-func (s *socket) ReadFrom(buf []byte) (int, net.Addr, error) {
-	s.once.Do(func() { close(s.ready) })
-	return s.PacketConn.ReadFrom(buf)
-}
-
-func openSocket(addr netip.AddrPort) (*socket, error) {
-	conn, err := net.ListenPacket(family("udp", addr), addr.String())
-	if err != nil {
-		return nil, err
-	}
-	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{})}, nil
-}
-
-// family keeps 0.0.0.0 from becoming [::].
-func family(network string, addr netip.AddrPort) string {
-	if addr.Addr().Is4() {
-		return network + "4"
-	}
-	return network
-}
-
-func unmap(addr netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-}

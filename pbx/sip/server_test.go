@@ -162,7 +162,7 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 			b.tcpAddr = l.Addr.String()
 		}
 	}
-	ctx, cancel := context.WithCancel(zerolog.New(zerolog.NewTestWriter(t)).WithContext(context.Background()))
+	ctx, cancel := context.WithCancel(zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel).WithContext(context.Background()))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx) }()
 	b.stop = sync.OnceFunc(func() {

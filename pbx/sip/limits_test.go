@@ -1,0 +1,191 @@
+package sip
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"cabline/pbx"
+)
+
+func TestAStrangerWhoAsksTooMuchIsNotAnsweredAnyMore(t *testing.T) {
+	b := start(t, answerAll, func(c *Config) { c.Trunks = nil })
+	p := b.phone()
+	answered := 0
+	for range 2 * strangerBurst {
+		k := p.newTalk("100", "00442079460000")
+		k.request("OPTIONS", "")
+	}
+	for quiet := false; !quiet; {
+		select {
+		case <-p.got:
+			answered++
+		case <-time.After(300 * time.Millisecond):
+			quiet = true
+		}
+	}
+	if answered < strangerBurst/2 || answered > strangerBurst+3*strangerRate {
+		t.Errorf("answered %d of %d", answered, 2*strangerBurst)
+	}
+}
+
+func TestWrongPasswordsAreDear(t *testing.T) {
+	var s strangers
+	from, guesses := netip.MustParseAddr("192.0.2.1"), 0
+	for s.allow(from, 1) && s.allow(from, wrongCost) {
+		guesses++
+	}
+	if guesses > strangerBurst/wrongCost {
+		t.Error("guesses at once:", guesses)
+	}
+	if !s.allow(netip.MustParseAddr("192.0.2.2"), 1) {
+		t.Error("another address pays for it")
+	}
+}
+
+func TestStrangersAreForgotten(t *testing.T) {
+	var s strangers
+	addr := netip.MustParseAddr("10.0.0.0")
+	for range 5 * strangersMax {
+		addr = addr.Next()
+		s.allow(addr, 1)
+	}
+	if n := len(s.recent) + len(s.older); n > 2*strangersMax {
+		t.Error("remembered:", n)
+	}
+}
+
+func TestMoreCallsThanAllowedGet503(t *testing.T) {
+	b := start(t, answerAll, func(c *Config) { c.MaxCalls = 1 })
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	other := b.phone().newTalk("79161234568", "74950000000")
+	other.request("INVITE", sdpOffer)
+	if m := other.want("SIP/2.0 503", "SIP/2.0 1"); m.header("Retry-After") == "" {
+		t.Error("503 without Retry-After")
+	}
+	other.again("ACK", "")
+	k.bye()
+}
+
+func TestSourcesOfUDPAreForgottenWhileCallsGoOn(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, func(c *Config) { c.maxSources = 5 })
+	done := b.dial(context.Background(), driver)
+	carrier.pickUp(carrier.want("INVITE"), "far")
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	for range 23 {
+		p := b.phone()
+		o := p.newTalk("1", "2")
+		o.request("OPTIONS", "")
+		o.want("SIP/2.0 200")
+	}
+	for deadline := time.Now().Add(10 * time.Second); b.transport.Pool("udp").Size() > 12; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("addresses remembered:", b.transport.Pool("udp").Size())
+		}
+	}
+	k.bye()
+	_ = wait(t, "end of Dial", done).leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
+func TestConnectionsFromOneAddressAreCapped(t *testing.T) {
+	b := start(t, answerAll, nil)
+	var open []net.Conn
+	refused := false
+	for range maxSocketsPer + 1 {
+		conn, err := net.Dial("tcp4", b.tcpAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, conn)
+	}
+	_ = open[maxSocketsPer].SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := open[maxSocketsPer].Read(make([]byte, 1)); err != nil && !strings.Contains(err.Error(), "timeout") {
+		refused = true
+	}
+	if !refused {
+		t.Error("the last connection was taken")
+	}
+	for _, conn := range open {
+		conn.Close()
+	}
+}
+
+func TestAPanicInAHandlerIsAnswered500(t *testing.T) {
+	b := start(t, answerAll, func(c *Config) {
+		c.RTP = func(netip.Addr, netip.Addr) (Audio, error) { panic("a bug") }
+	})
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	k.want("SIP/2.0 500", "SIP/2.0 1")
+	k.again("ACK", "")
+}
+
+func TestOverTCPACallComesInAndIsEndedOnTheSameConnection(t *testing.T) {
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.Answer(ctx) }, nil)
+	p := b.tcpPhone()
+	k := p.newTalk("79161234567", "74950000000")
+	k.request("INVITE", "Record-Route: <sip:192.0.2.7;transport=tcp;lr>\n"+sdpOffer)
+	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+	k.request("ACK", "")
+	k.send(k.want("BYE").reply("200 OK", "", ""))
+}
+
+func TestOverTCPACallGoesOut(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := start(t, answerAll, func(c *Config) { c.Trunks[0].Target, c.Trunks[0].Transport = l.Addr().String(), "tcp" })
+	done := b.dial(context.Background(), driver)
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	carrier := stream(t, conn)
+	invite := carrier.want("INVITE")
+	if got := invite.uri("Contact"); got != "sip:cabline@"+b.tcpAddr+";transport=tcp" {
+		t.Errorf("Contact %q", got)
+	}
+	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+l.Addr().String()+";transport=tcp>\n"+sdpOffer))
+	carrier.want("ACK")
+	_ = wait(t, "end of Dial", done).leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
+func TestATrunkThatRefusesTheConnectionIsUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	b := start(t, answerAll, func(c *Config) { c.Trunks[0].Target, c.Trunks[0].Transport = l.Addr().String(), "tcp" })
+	if err := wait(t, "end of Dial", b.dial(context.Background(), driver)).err; err == nil || !strings.Contains(err.Error(), "unreachable") {
+		t.Error(err)
+	}
+}
+
+func TestMessagesInPiecesAndGluedTogetherAreReadOverTCP(t *testing.T) {
+	b := start(t, answerAll, nil)
+	p := b.tcpPhone()
+	k := p.newTalk("79161234567", "74950000000")
+	k.seq, k.branch = 1, "z9hG4bKpieces1"
+	first := crlf(k.text("OPTIONS", ""))
+	k.seq, k.branch = 2, "z9hG4bKpieces2"
+	both := first + crlf(k.text("OPTIONS", "Content-Type: text/plain\n\nbody"))
+	for _, cut := range []string{both[:10], both[10 : len(first)-3], both[len(first)-3 : len(first)+20], both[len(first)+20:]} {
+		if err := p.write([]byte(cut)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	for range 2 {
+		p.want("SIP/2.0 200")
+	}
+}

@@ -1,0 +1,166 @@
+package sip
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+)
+
+// socket is a UDP socket and where it is bound.
+type socket struct {
+	net.PacketConn
+	addr   netip.AddrPort
+	ready  chan struct{} // closed when sipgo reads it, and so knows it
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *socket) Close() error {
+	close(s.closed)
+	return s.PacketConn.Close()
+}
+
+func openSocket(addr netip.AddrPort) (*socket, error) {
+	conn, err := net.ListenPacket(family("udp", addr), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{}), closed: make(chan struct{})}, nil
+}
+
+// family keeps 0.0.0.0 from becoming [::].
+func family(network string, addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return network + "4"
+	}
+	return network
+}
+
+func unmap(addr netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// serveUDP lets sipgo read a socket. sipgo keeps an entry for every address it
+// was ever sent something from; when there are too many, it is made to believe
+// that the socket was closed, and forgets them, while a successor reads on.
+func (s *Server) serveUDP(socket *socket) error {
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	var last *reader
+	for {
+		r := &reader{socket: socket, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
+			known: make(chan struct{}), full: make(chan struct{}), release: make(chan struct{})}
+		ended := make(chan error, 1)
+		readers.Go(func() { ended <- s.transport.ServeUDP(r) })
+		<-r.known
+		socket.once.Do(func() { close(socket.ready) })
+		if last != nil {
+			close(last.release) // only now, or there would be a moment without a way out
+		}
+		select {
+		case <-r.full:
+			last = r
+		case err := <-ended:
+			return err
+		}
+	}
+}
+
+// reader is a UDP socket as sipgo reads it for a while. One goroutine reads.
+type reader struct {
+	*socket
+	seen    map[netip.AddrPort]struct{}
+	max     int
+	known   chan struct{} // closed when sipgo reads
+	full    chan struct{} // closed when it has seen enough
+	release chan struct{} // closed when it may end
+	reading bool
+}
+
+func (r *reader) ReadFrom(buf []byte) (int, net.Addr, error) {
+	if !r.reading {
+		r.reading = true
+		close(r.known)
+	}
+	if len(r.seen) >= r.max {
+		close(r.full)
+		<-r.release
+		select { // let what was read last be answered
+		case <-time.After(time.Second):
+		case <-r.closed:
+		}
+		return 0, nil, net.ErrClosed
+	}
+	n, from, err := r.PacketConn.ReadFrom(buf)
+	if addr, ok := from.(*net.UDPAddr); ok {
+		r.seen[addr.AddrPort()] = struct{}{}
+	}
+	return n, from, err
+}
+
+// transports are sipgo's with limits on how long a peer may not read.
+func transports() wire.TransportsConfig {
+	return wire.TransportsConfig{
+		TCP: &wire.TransportTCP{WriteTimeout: writeWithin},
+		WS:  &wire.TransportWS{WriteTimeout: writeWithin},
+		WSS: &wire.TransportWSS{TransportWS: &wire.TransportWS{WriteTimeout: writeWithin}},
+	}
+}
+
+// A TCP connection must speak within firstWord and then at least every idle.
+const (
+	firstWord = 10 * time.Second
+	idle      = time.Hour
+)
+
+// guarded caps the connections of a TCP listener and tells the register when
+// one closes.
+type guarded struct {
+	net.Listener
+	server *Server
+	ctx    context.Context // of Serve, for the log
+}
+
+func (g *guarded) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if !g.server.sockets.open(from) {
+			_ = conn.Close()
+			continue
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(firstWord))
+		return &guardedConn{Conn: conn, closed: sync.OnceFunc(func() {
+			g.server.work.Go(func() { // sipgo may hold its pool's lock when it closes
+				g.server.sockets.close(from)
+				g.server.flowClosed(g.ctx, "TCP", conn.RemoteAddr().String())
+			})
+		})}, nil
+	}
+}
+
+type guardedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *guardedConn) Read(buf []byte) (int, error) {
+	n, err := c.Conn.Read(buf)
+	if err == nil {
+		err = c.SetReadDeadline(time.Now().Add(idle))
+	}
+	return n, err
+}
+
+func (c *guardedConn) Close() error {
+	err := c.Conn.Close()
+	c.closed()
+	return err
+}
