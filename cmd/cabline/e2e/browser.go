@@ -255,12 +255,12 @@ func (p *Page) Text(testid string) string {
 	return text
 }
 
-// Heard is all that the page has heard in its last call, before the page's own
-// volume.
-func (p *Page) Heard() Recording {
+// Heard is all that the page has heard through its n-th connection, or the n-th
+// last one (-1), before the page's own volume.
+func (p *Page) Heard(n int) Recording {
 	p.t.Helper()
 	var text string
-	p.Ask("recording()", &text)
+	p.Ask(fmt.Sprintf("recording(%d)", n), &text)
 	samples, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		p.t.Fatal(err)

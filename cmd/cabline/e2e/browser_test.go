@@ -5,12 +5,14 @@ package e2e
 import (
 	"context"
 	"math"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// What a microphone in Chromium hears, and what the telephones outside say.
+// What a microphone in Chromium hears, and what the telephones outside say, Hz.
 const (
 	microphone = 440
 	outside    = 1000
@@ -20,7 +22,13 @@ const (
 func TestBrowser(t *testing.T) {
 	b := OpenBrowser(t, microphone)
 	for name, test := range map[string]func(*testing.T, *Browser){
-		"an operator answers with one key, talks, holds, and hangs up": anOperatorTalks,
+		"an operator talks to a client who has no order":                 anOperatorTalks,
+		"an operator works on the order of the client who calls":         anOperatorSeesTheOrder,
+		"clients wait with music and are answered in turn":               clientsWait,
+		"all operators ring, one answers, and who rejects is left alone": allOperatorsRing,
+		"an operator dials what is permitted and nothing else":           anOperatorDials,
+		"an operator who reloads the page is back by herself":            anOperatorReloads,
+		"orders and calls have pages":                                    ordersAndCalls,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,19 +47,29 @@ type operator struct{ *Page }
 // logIn opens the console and waits until calls can come.
 func logIn(t *testing.T, b *Browser, x *Exchange, login string) operator {
 	t.Helper()
-	o := operator{b.Open(t, login, x.Web, "401")} // which the page gets when it asks whether we are logged in
-	o.Fill("login-login", login)
-	o.Fill("login-password", "secret-of-"+login)
-	o.Click("login-submit")
+	// 401 is what the page gets when it asks whether it is logged in already.
+	o := operator{b.Open(t, login, x.Web, "401")}
+	o.logIn(login)
 	o.free()
 	o.Shows("team-"+login, "data-state", "free")
 	return o
 }
 
-// free waits until no call is left and the next one can come.
-func (o operator) free() { o.t.Helper(); o.Shows("own-state", "data-state", "free") }
+func (p *Page) logIn(login string) {
+	p.t.Helper()
+	p.Fill("login-login", login)
+	p.Fill("login-password", "secret-of-"+login)
+	p.Click("login-submit")
+}
 
-// rings waits for a call from that number, with its card.
+// free waits until no call is left and the next one can come.
+func (o operator) free() {
+	o.t.Helper()
+	o.Shows("own-state", "data-state", "free")
+	o.Shows("phone", "data-phase", "none")
+}
+
+// rings waits for a call from that number, with its card in front.
 func (o operator) rings(number string) {
 	o.t.Helper()
 	o.Shows("phone", "data-phase", "ringing")
@@ -64,6 +82,15 @@ func (o operator) answers(key string) {
 	o.t.Helper()
 	o.Key(key)
 	o.Shows("phone", "data-phase", "talking")
+}
+
+// callFrom calls the line with the voice menu from a telephone of its own.
+func (w *world) callFrom(t *testing.T, number string) *Call {
+	t.Helper()
+	call, err := w.phone(t, Options{Listen: netip.AddrPortFrom(w.Client, 0), Number: number}).Call(menuLine)
+	check(t, err)
+	check(t, call.WaitTalk(within(t)))
+	return call
 }
 
 // measures waits until a phone in the page, window.cabline or a part of it, has
@@ -94,4 +121,28 @@ func (p *Page) talks(c *Call) {
 	defer cancel()
 	check(p.t, c.Hears(ctx, microphone))
 	p.measures("cabline", outside)
+}
+
+// leaves waits until the exchange has hung up on a telephone.
+func leaves(t *testing.T, c *Call) {
+	t.Helper()
+	if _, byThem, err := c.WaitOver(within(t)); err != nil || !byThem {
+		t.Fatalf("not hung up on: %v %v", byThem, err)
+	}
+}
+
+// tells checks a CDR: its result, its steps, and how each leg ended, as
+// "operator anna: completed".
+func tells(t *testing.T, cdr CDR, result string, steps, legs []string) {
+	t.Helper()
+	var ended []string
+	for _, l := range cdr.Legs {
+		ended = append(ended, strings.Join(strings.Fields(l.Party+" "+l.Number+l.Operator), " ")+": "+l.Cause)
+		if l.Cause == "completed" && (l.Audio.Received == 0 || l.Audio.Sent == 0) {
+			t.Errorf("a leg without audio: %+v", l)
+		}
+	}
+	if cdr.Result != result || !slices.Equal(cdr.Words(), steps) || !slices.Equal(ended, legs) {
+		t.Errorf("CDR:\n%q\n%q\n%q\nwant:\n%q\n%q\n%q", cdr.Result, cdr.Words(), ended, result, steps, legs)
+	}
 }

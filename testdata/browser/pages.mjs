@@ -1,0 +1,64 @@
+// pages.mjs [MICROPHONE.wav]: a headless Chromium full of pages. The file is what
+// every microphone in it hears, over and over (48 kHz, 16 bit, mono); without it
+// there is no microphone, as on a machine that has none.
+//
+// Each line of standard input is {"id", "page", "js"}: the body of an async
+// function of Playwright's page and of until(js), which waits until that is true
+// in the page. A page that is named for the first time is opened, with cookies of
+// its own. Each line of standard output is
+// {"id", "value"}, {"id", "error"}, or {"page", "wrong"} when a page complains
+// by itself. It ends with its input.
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+
+const [microphone] = process.argv.slice(2);
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? names.map((name) => `/usr/bin/${name}`).find(existsSync),
+  args: [
+    '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--ignore-certificate-errors',
+    '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection',
+    ...(microphone ? [
+      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${microphone}`,
+    ] : []),
+  ],
+});
+const patience = 20_000; // ms
+const pollMs = 50;
+const say = (line) => console.log(JSON.stringify(line));
+const pages = new Map();
+
+async function open(name) {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, locale: 'ru-RU' });
+  context.setDefaultTimeout(patience);
+  await context.addInitScript({ path: new URL('listen.js', import.meta.url).pathname });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => say({ page: name, wrong: error.stack ?? error.message }));
+  page.on('console', (message) => { if (message.type() === 'error') say({ page: name, wrong: message.text() }); });
+  return page;
+}
+
+// Playwright's own waiting evaluates strings, which the pages' policy forbids.
+async function until(page, js) {
+  for (const end = Date.now() + patience; !await page.evaluate(js); await setTimeout(pollMs)) {
+    if (Date.now() > end) throw new Error(`not within ${patience / 1000} s`);
+  }
+}
+
+const Body = (async () => {}).constructor;
+async function obey({ id, page: name, js }) {
+  try {
+    if (!pages.has(name)) pages.set(name, open(name));
+    const page = await pages.get(name);
+    const value = await new Body('page', 'until', js)(page, (condition) => until(page, condition));
+    say({ id, value: value ?? null });
+  } catch (error) {
+    say({ id, error: error.message });
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) void obey(JSON.parse(line));
+await browser.close();
