@@ -47,7 +47,8 @@ const scenes: [string, Partial<Scene>, string][] = [
   ['client and driver talk', { client: talking, driver: talking, state: 'talking' }, 'story.driver_talking'],
   ['the client waits', { client: talking, state: 'waiting' }, 'story.waiting'],
   ['the operator rings', { client: talking, operator: 'ringing', state: 'waiting' }, 'story.operator_ringing'],
-  ['the operator talks', { client: talking, operator: 'talking', state: 'talking' }, 'story.operator_talking'],
+  ['the operator talks about an order', { client: talking, operator: 'talking', state: 'talking' }, 'story.operator_talking_order'],
+  ['the operator takes a new order', { client: talking, operator: 'talking', state: 'talking', order: null }, 'story.operator_talking'],
   ['the exchange calls the client', { client: { line: 'up', phase: 'ringing' }, state: 'calling_client' }, 'story.client_ringing'],
 ];
 for (const [name, change, want] of scenes) {

@@ -25,7 +25,7 @@ export function story(scene: Scene): [Key, Params?] {
     return scene.order ? ['story.order', { status: scene.order.status }] : ['story.no_order'];
   }
   if (scene.driver.phase === 'talking' && scene.client.phase === 'talking') return ['story.driver_talking'];
-  if (scene.operator === 'talking') return ['story.operator_talking'];
+  if (scene.operator === 'talking') return [scene.order ? 'story.operator_talking_order' : 'story.operator_talking'];
   switch (scene.state) {
     case '': return [scene.client.phase === 'calling' ? 'story.calling' : 'story.other'];
     case 'looking_up': return [scene.client.phase === 'calling' ? 'story.lookup' : 'story.greeting'];

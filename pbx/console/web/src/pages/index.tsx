@@ -28,7 +28,7 @@ function standIn(): StandIn | null {
 function Console(props: { me: Me; onOut: (over: boolean) => void }) {
   const desk = useMemo(() => new Desk(props.me, api, sound, standIn()), []);
   const { call } = useStore(desk.phone);
-  const { floor, loggedOut } = useStore(desk.live);
+  const { floor, server, loggedOut } = useStore(desk.live);
   useEffect(() => {
     desk.start();
     window.cabline = debug(desk);
@@ -53,7 +53,7 @@ function Console(props: { me: Me; onOut: (over: boolean) => void }) {
             <CallPanel desk={desk} />
             <CardPane cards={desk.cards} talking={call && call.phase === 'talking' ? call.id : ''} />
           </main>
-          <Side floor={floor} login={props.me.login} />
+          <Side floor={floor} stale={server === 'down'} login={props.me.login} />
         </div>
       </div>
     </Dial.Provider>

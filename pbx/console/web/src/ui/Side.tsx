@@ -6,14 +6,14 @@ import { useNow, useT } from './settings.ts';
 
 const longWait = 30; // s in line, then it shows red
 
-/** Who waits and who works. */
-export function Side(props: { floor: Floor | null; login: string }) {
+/** Who waits and who works; faded when it may be true no longer. */
+export function Side(props: { floor: Floor | null; stale: boolean; login: string }) {
   const t = useT();
   const now = useNow();
   const waiting = [...(props.floor?.waiting ?? [])].sort((a, b) => a.since.localeCompare(b.since));
   const team = [...(props.floor?.operators ?? [])].sort((a, b) => Number(b.online) - Number(a.online) || a.name.localeCompare(b.name));
   return (
-    <aside class="side">
+    <aside class={props.stale ? 'side stale' : 'side'}>
       <section class="pane queue" data-testid="queue" data-waiting={waiting.length}>
         <h2>{t('queue.title')} <span class={waiting.length > 0 ? 'count some' : 'count'} data-testid="queue-count">{waiting.length}</span></h2>
         {waiting.length === 0 && <p class="muted">{t('queue.empty')}</p>}
