@@ -2,9 +2,11 @@ package webrtc_test
 
 import (
 	"context"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +59,8 @@ type chrome struct {
 	pc     *pion.PeerConnection
 	record // what it hears
 
+	gathered chan struct{}
+
 	out  pion.TrackLocalWriter
 	ssrc uint32
 	talk media.Codec // it says everything in this
@@ -80,12 +84,21 @@ func newChrome(t testing.TB) *chrome {
 	settings.SetIPFilter(func(ip net.IP) bool { return ip.Equal(net.IPv4(127, 0, 0, 1)) })
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	api := pion.NewAPI(pion.WithMediaEngine(&codecs), pion.WithSettingEngine(settings), pion.WithInterceptorRegistry(&interceptor.Registry{}))
-	c := &chrome{t: t, pt: 126}
+	c := &chrome{t: t, pt: 126, gathered: make(chan struct{}, 1)}
 	var err error
 	if c.pc, err = api.NewPeerConnection(pion.Configuration{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.close)
+	c.pc.OnICECandidate(func(candidate *pion.ICECandidate) {
+		if candidate != nil {
+			return
+		}
+		select {
+		case c.gathered <- struct{}{}:
+		default:
+		}
+	})
 	c.pc.OnTrack(func(track *pion.TrackRemote, _ *pion.RTPReceiver) {
 		for {
 			packet, _, err := track.ReadRTP()
@@ -123,7 +136,9 @@ func (c *chrome) offer(direction string, restart bool) []byte {
 func (c *chrome) gather(own pion.SessionDescription, direction string) []byte {
 	c.t.Helper()
 	c.must(c.pc.SetLocalDescription(own))
-	<-pion.GatheringCompletePromise(c.pc)
+	for c.pc.ICEGatheringState() != pion.ICEGatheringStateComplete {
+		<-c.gathered
+	}
 	return []byte(strings.Replace(c.pc.LocalDescription().SDP, "a=sendrecv", "a="+direction, 1))
 }
 
@@ -243,6 +258,27 @@ func (r *record) count() int {
 	return r.packets
 }
 
+// kinds are the packets heard, by payload type.
+func (r *record) kinds() map[uint8]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.types)
+}
+
+// sources are those heard.
+func (r *record) sources() []uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.ssrcs))
+}
+
+// sound is the audio heard.
+func (r *record) sound() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.alaw)
+}
+
 func (r *record) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,9 +290,8 @@ func (r *record) tone(t testing.TB, who string, hz float64) {
 	t.Helper()
 	const window = media.Rate / 5
 	eventually(t, who, func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.alaw) >= window && power(r.alaw[len(r.alaw)-window:], hz) > 0.95
+		heard := r.sound()
+		return len(heard) >= window && power(heard[len(heard)-window:], hz) > 0.95
 	})
 }
 

@@ -99,8 +99,8 @@ func TestKeysAreSentAsEvents(t *testing.T) {
 				keys, packets := c.keys(t)
 				return keys == "5#" && packets[1] == 7
 			})
-			if c.types[c.pt] != 14 || len(c.types) > 2 {
-				t.Errorf("payload types %v, events should be %d", c.types, c.pt)
+			if kinds := c.kinds(); kinds[c.pt] != 14 || len(kinds) > 2 {
+				t.Errorf("payload types %v, events should be %d", kinds, c.pt)
 			}
 		})
 	}
@@ -159,9 +159,8 @@ func TestABrowserWithoutEventsHearsTones(t *testing.T) {
 	defer media.Cross(p, other)()
 
 	heard := func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.alaw) >= 800 && power(c.alaw[:800], 770) > 0.3 && power(c.alaw[:800], 1336) > 0.3
+		sound := c.sound()
+		return len(sound) >= 800 && power(sound[:800], 770) > 0.3 && power(sound[:800], 1336) > 0.3
 	}
 	p.SendDigit('5')
 	eventually(t, "tones of a 5", heard)
@@ -170,8 +169,8 @@ func TestABrowserWithoutEventsHearsTones(t *testing.T) {
 	presser.press('5', 10, 1000)
 	eventually(t, "tones of a 5 pressed by the other", heard)
 	eventually(t, "end of the key", func() bool { return c.count() == 10 })
-	if c.types[8] != 10 {
-		t.Errorf("payload types %v, not 10 packets of audio", c.types)
+	if kinds := c.kinds(); kinds[8] != 10 {
+		t.Errorf("payload types %v, not 10 packets of audio", kinds)
 	}
 }
 

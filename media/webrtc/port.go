@@ -27,12 +27,13 @@ type Port struct {
 	ear      ear
 	voice    voice
 
-	sources                    atomic.Int32
-	up                         chan struct{} // closed when the browser can hear us
-	lost                       chan struct{}
-	gone                       chan struct{} // closed by Close
-	upOnce, lostOnce, goneOnce sync.Once
-	closing                    error
+	sources  atomic.Int32
+	gathered chan struct{} // told when pion may know all our addresses
+	up       chan struct{} // closed when the browser can hear us
+	lost     chan struct{} // closed when it is gone for good
+	gone     chan struct{} // closed by Close
+	once     struct{ up, lost, gone sync.Once }
+	closing  error // of Close
 
 	mu     sync.Mutex // one negotiation at a time
 	local  local
@@ -48,6 +49,7 @@ func newPort(b *Browsers) *Port {
 		up:       make(chan struct{}),
 		lost:     make(chan struct{}),
 		gone:     make(chan struct{}),
+		gathered: make(chan struct{}, 1),
 	}
 	p.ear.digits = media.NewDigitReceiver()
 	p.voice.keys = media.NewDigitSender(b.clock, p.voice.press)
@@ -107,7 +109,7 @@ func (p *Port) Lost() <-chan struct{} { return p.lost }
 // Close ends the audio and waits for its goroutines. When it returns, nobody
 // hears anything from this port any more.
 func (p *Port) Close() error {
-	p.goneOnce.Do(func() {
+	p.once.gone.Do(func() {
 		close(p.gone)
 		p.Plug(nil)
 		p.voice.keys.Close()
@@ -120,12 +122,24 @@ func (p *Port) Close() error {
 	return p.closing
 }
 
+// found is called by pion for each of our addresses, and with nil after the
+// last.
+func (p *Port) found(c *webrtc.ICECandidate) {
+	if c != nil {
+		return
+	}
+	select {
+	case p.gathered <- struct{}{}:
+	default:
+	}
+}
+
 // changed follows pion's connection. Pion calls it in a goroutine for each
 // change, so they may come in any order.
 func (p *Port) changed(state webrtc.PeerConnectionState) {
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
-		p.upOnce.Do(func() {
+		p.once.up.Do(func() {
 			p.voice.start()
 			close(p.up)
 		})
@@ -138,7 +152,7 @@ func (p *Port) lose() {
 	select {
 	case <-p.gone: // it is we who closed
 	default:
-		p.lostOnce.Do(func() { close(p.lost) })
+		p.once.lost.Do(func() { close(p.lost) })
 	}
 }
 
@@ -236,7 +250,18 @@ func (p *Port) gather(own webrtc.SessionDescription) error {
 	if err := p.pc.SetLocalDescription(own); err != nil {
 		return err
 	}
-	<-webrtc.GatheringCompletePromise(p.pc)
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	// Pion's GatheringCompletePromise misses an end that comes while it is made.
+	for p.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
+		select {
+		case <-p.gathered:
+		case <-p.gone:
+			return ErrClosed
+		case <-late.C:
+			return errors.New("our addresses are not known in time")
+		}
+	}
 	complete := p.pc.LocalDescription()
 	if complete == nil {
 		return ErrClosed

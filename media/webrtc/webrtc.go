@@ -172,6 +172,7 @@ func (b *Browsers) Open() (*Port, error) {
 		return nil, fmt.Errorf("open a browser's port: %w", err)
 	}
 	p.pc.OnConnectionStateChange(p.changed)
+	p.pc.OnICECandidate(p.found)
 	transceiver, err := p.pc.AddTransceiverFromTrack(&p.voice)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open a browser's port: %w", err), p.Close())
