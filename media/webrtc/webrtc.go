@@ -76,7 +76,11 @@ func Listen(c Config) (*Browsers, error) {
 	if err := b.tune(c); err != nil {
 		return nil, err
 	}
-	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(c.Addr))
+	network := "udp" // of both families where the address is [::]
+	if c.Addr.Addr().Is4() {
+		network = "udp4" // or 0.0.0.0 would be of both
+	}
+	socket, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(c.Addr))
 	if err != nil {
 		return nil, fmt.Errorf("listen for browsers: %w", err)
 	}
