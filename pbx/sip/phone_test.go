@@ -266,8 +266,8 @@ func (k *talk) text(method, more string) string {
 		method, k.target, k.network, k.self, k.branch, k.from, k.to, k.id, k.seq, method, contact, more)
 }
 
-// upgrade tries to open a WebSocket and returns what comes back until the
-// server closes, or for a moment.
+// upgrade tries to open a WebSocket and returns what comes back: the whole of a
+// refusal, or the answer and the first frame.
 func upgrade(t *testing.T, url, headers string) string {
 	t.Helper()
 	host := strings.TrimPrefix(url, "http://")
@@ -277,9 +277,14 @@ func upgrade(t *testing.T, url, headers string) string {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", host, headers)
-	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
-	got, _ := io.ReadAll(conn)
-	return string(got)
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	in := bufio.NewReader(conn)
+	head, _ := readMessage(in) // the same shape as a SIP message
+	frame := make([]byte, 1)
+	if strings.Contains(string(head), " 101 ") {
+		_, _ = in.Read(frame)
+	}
+	return string(head) + string(frame)
 }
 
 const sdpOffer = "Content-Type: application/sdp\n\nv=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000\n"

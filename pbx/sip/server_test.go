@@ -121,6 +121,7 @@ func answerAll(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
 // start runs a server on free ports until the test ends.
 func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), change func(*Config)) *bench {
 	t.Helper()
+	t.Parallel() // tests mostly wait
 	b := &bench{t: t, ports: make(chan *port, 100), legs: make(chan pbx.Leg, 100), arrived: make(chan pbx.Arrival, 100), online: make(chan string, 100)}
 	local := netip.MustParseAddrPort("127.0.0.1:0")
 	cfg := Config{
