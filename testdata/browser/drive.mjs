@@ -17,7 +17,7 @@ const browser = await chromium.launch({
     '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
     `--use-file-for-fake-audio-capture=${microphone}`,
     '--autoplay-policy=no-user-gesture-required',
-    '--allow-loopback-in-peer-connection', '--ignore-certificate-errors',
+    '--ignore-certificate-errors',
   ],
 });
 const page = await browser.newPage();
