@@ -12,8 +12,8 @@ var ErrClockClosed = errors.New("clock is closed")
 
 const (
 	// Beats are spread over so many phases of a frame: a thousand speeches begun
-	// at once leave as small bursts 2 ms apart.
-	phases    = 10
+	// at once leave as small bursts 4 ms apart.
+	phases    = 5
 	phaseTime = FrameTime / phases
 
 	// A beat held up, by a busy machine or a sleeping one, makes up for so many

@@ -184,7 +184,7 @@ func TestAThousandSpeechesAreSpreadOverTheFrame(t *testing.T) {
 			t.Errorf("%d packets", len(l.all()))
 		}
 		for at, n := range together {
-			if n > 100 {
+			if n > 200 {
 				t.Errorf("%d packets together at %v", n, at)
 			}
 		}
