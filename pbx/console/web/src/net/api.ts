@@ -64,7 +64,7 @@ export class Api {
   me = () => this.request<Me>('GET', '/console/api/me');
   ready = (ready: boolean) => this.request<void>('POST', '/console/api/me/ready', { ready });
   card = (call: string) => this.request<Card>('GET', `/console/api/calls/${encodeURIComponent(call)}/card`);
-  alive = () => this.request<unknown>('GET', '/healthz', undefined, 4000);
+  alive = () => this.request<unknown>('GET', '/healthz', undefined, 3000);
 
   order = (id: string) => this.request<Order>('GET', `/api/v1/orders/${encodeURIComponent(id)}`);
   createOrder = (order: object) => this.request<Order>('POST', '/api/v1/orders', order);

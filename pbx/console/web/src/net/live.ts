@@ -3,7 +3,7 @@ import type { Api } from './api.ts';
 import { ApiError } from './api.ts';
 import type { Floor } from './types.ts';
 
-const pingMs = 10_000;
+const pingMs = 5_000;
 const retryMs = 3_000;
 
 export interface LiveView {
@@ -15,7 +15,7 @@ export interface LiveView {
 
 /**
  * What the exchange tells without being asked. A stream that hangs in a dead
- * network looks alive for minutes, so the exchange is also asked every ten
+ * network looks alive for minutes, so the exchange is also asked every few
  * seconds whether it is there.
  */
 export class Live extends Store<LiveView> {
