@@ -81,11 +81,9 @@ func (c *Call) add(leg Leg, party Role) {
 func (c *Call) missed(to Endpoint, party Role, started time.Time, err error) {
 	record := LegRecord{Party: party, Number: to.Number, Operator: to.Operator, Trunk: to.Trunk,
 		Started: started, Ended: time.Now(), Cause: Ending(err)}
-	var coded interface {
-		Leg() (callID string, code int)
-	}
-	if errors.As(err, &coded) {
-		record.ID, record.Code = coded.Leg()
+	var dialed *DialError
+	if errors.As(err, &dialed) {
+		record.ID, record.Code = dialed.LegID, dialed.Code
 	}
 	c.cdr.Legs = append(c.cdr.Legs, record)
 }

@@ -78,9 +78,22 @@ type Dialer interface {
 	// ringing is cancelled and Dial returns at once with ctx's cause; the leg
 	// that is returned does not depend on ctx. The error wraps
 	// ErrBusy, ErrNoAnswer, ErrRejected, ErrUnreachable or ErrNoChannel where
-	// that is what happened.
+	// that is what happened, and is a *DialError once the party was called.
 	Dial(ctx context.Context, to Endpoint) (Leg, error)
 }
+
+// DialError is why a leg that was dialled never came up, with what the CDR
+// keeps of it.
+type DialError struct {
+	LegID string // the SIP Call-ID
+	Code  int    // the SIP status that refused it; 0: none came
+	Err   error
+}
+
+func (e *DialError) Error() string { return e.Err.Error() }
+
+// Unwrap is what callers decide on: ErrBusy and the others.
+func (e *DialError) Unwrap() error { return e.Err }
 
 // LegRecord is a leg as it stands in the CDR.
 type LegRecord struct {

@@ -303,6 +303,26 @@ func (fails) Order(context.Context, string) (*pbx.Order, error)            { ret
 func (panics) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) { panic("adapter") }
 func (empty) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error)  { return nil, nil }
 
+func TestALegThatNeverAnsweredIsInTheCDR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
+		s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Refuses(&pbx.DialError{LegID: "call-id-7", Code: 486, Err: pbx.ErrBusy})
+		s.dialer.Phones["anna"] = pbxtest.Answers(0, s.anna, (*pbxtest.Leg).Leave)
+		s.board.SetOnline("anna", true)
+		go s.client.Press("1")
+		s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
+		legs := s.cdr(t).Legs
+		if len(legs) != 3 {
+			t.Fatalf("%d legs: %+v", len(legs), legs)
+		}
+		driver := legs[2]
+		if driver.Party != pbx.RoleDriver || driver.ID != "call-id-7" || driver.Code != 486 || driver.Cause != "busy" ||
+			driver.Number != driverPhone || !driver.Answered.IsZero() || driver.Ended.IsZero() {
+			t.Errorf("the driver's leg: %+v", driver)
+		}
+	})
+}
+
 func TestNobodySeesTheOthersNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})

@@ -90,7 +90,7 @@ func (s *Server) call(ctx context.Context, who party, d dialog, extra ...wire.He
 		return nil, fmt.Errorf("offer: %w", err)
 	}
 	if err := l.invite(ctx, sdp, extra); err != nil {
-		return nil, err
+		return nil, &pbx.DialError{LegID: l.callID, Code: l.Record().Code, Err: err}
 	}
 	return l, nil
 }
