@@ -34,32 +34,42 @@ func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 }
 
 func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
-	t, err := s.trunkFor(to)
+	if to.Number == "" {
+		return nil, fmt.Errorf("no number to dial: %w", pbx.ErrUnreachable)
+	}
+	t, err := s.seizeFor(to)
 	if err != nil {
 		return nil, err
 	}
+	d, err := s.dialogTo(ctx, t, to)
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return s.call(ctx, party{trunk: t, number: to.Number}, d)
+}
+
+// dialogTo prepares a call over a trunk. All that the carrier learns of it is
+// here: the two numbers.
+func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialog, error) {
 	peer, err := t.resolve(ctx)
 	if err != nil {
-		return nil, err
+		return dialog{}, err
 	}
 	p, err := s.pathTo(ctx, t.Transport, peer)
 	if err != nil {
-		return nil, err
+		return dialog{}, err
 	}
 	from := to.From
 	if from == "" {
 		from = t.CallerID
 	}
-	d := dialog{
+	return dialog{
 		path: p, callID: newCallID(), localTag: newTag(),
 		local:  numberURI(from, p.here.String(), 0),
 		remote: numberURI(to.Number, t.host, 0),
 		target: numberURI(to.Number, peer.Addr().String(), int(peer.Port())),
-	}
-	if !t.seize() {
-		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
-	}
-	return s.call(ctx, party{trunk: t, number: to.Number}, d)
+	}, nil
 }
 
 func numberURI(number pbx.Phone, host string, port int) wire.Uri {
@@ -270,6 +280,7 @@ func (l *Leg) ack(seq uint32) {
 // because our ACK was lost, or comes from another branch of a fork, or after we
 // gave up (RFC 3261 §13.2.2.4).
 func (s *Server) strayResponse(res *wire.Response) {
+	defer s.work.recover()
 	from, to, seq := res.From(), res.To(), res.CSeq()
 	if !res.IsSuccess() || from == nil || to == nil || seq == nil || seq.MethodName != wire.INVITE || res.CallID() == nil {
 		return

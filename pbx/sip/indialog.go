@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -67,6 +68,12 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.fail(errFault)
+			panic(fault) // for receive to tell of
+		}
+	}()
 	if l.device != nil && req.Source() != l.flow { // a page that came back and did not register yet
 		if p, err := l.server.pathBack(req, false); err == nil {
 			l.takeWay(p)
@@ -89,6 +96,9 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 	}
 }
 
+// errFault is the end of a leg whose audio, or we ourselves, broke.
+var errFault = errors.New("a fault of ours")
+
 // blocked answers a request that would change the session at the wrong moment
 // (RFC 3261 §14.2, RFC 3311 §5.2). The lock is held.
 func (l *Leg) blocked(req *wire.Request, tx *wire.ServerTx) bool {
@@ -97,6 +107,8 @@ func (l *Leg) blocked(req *wire.Request, tx *wire.ServerTx) bool {
 		l.server.answer(req, tx, wire.StatusRequestPending)
 	case l.state != up || l.pending != nil && l.pending.offered:
 		l.server.answer(req, tx, wire.StatusInternalServerError, wire.NewHeader("Retry-After", "1"))
+	case len(unsupported(req)) > 0:
+		l.server.answer(req, tx, wire.StatusBadExtension, reasons(req, wire.StatusBadExtension)...)
 	case tooShort(req):
 		l.server.answer(req, tx, 422, minSE())
 	case len(req.Body()) > 0 && !isSDP(req):

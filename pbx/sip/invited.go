@@ -107,22 +107,25 @@ func unsupported(req *wire.Request) (tags []string) {
 
 // tell runs the story of a leg. Whatever becomes of it, the leg is over then.
 func (s *Server) tell(ctx context.Context, leg *Leg, a pbx.Arrival) {
-	err := leg.run(ctx, func(ctx context.Context) { s.cfg.Exchange.Incoming(ctx, leg, a) })
-	if err != nil {
-		zerolog.Ctx(ctx).Error().Err(err).Str("leg", leg.callID).Msg("a call's story broke")
-	}
-	_ = leg.HangUp(ctx, err)
+	defer func() { _ = leg.HangUp(ctx, nil) }()
+	s.cfg.Exchange.Incoming(ctx, leg, a)
 }
 
 // arrive makes the leg of an INVITE: its dialog, its audio, its ringing. When
 // it fails the party's channel is free again; an error that is a Rejection says
 // what to answer.
 func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *wire.ServerTx) (*Leg, error) {
+	met := false
+	defer func() {
+		if !met {
+			who.release()
+		}
+	}()
 	d, audio, sdp, err := s.meet(req, who.trunk != nil)
 	if err != nil {
-		who.release()
 		return nil, err
 	}
+	met = true // from here the leg has the channel
 	l := s.newLeg(ctx, who, d, audio)
 	l.arrival = &arrival{req: req, tx: tx, sdp: sdp}
 	l.mu.Lock()
@@ -135,6 +138,9 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 		_ = l.arrival.respond(wire.StatusRinging, nil, l.contact())
 	} else {
 		s.work.Go(l.cancelled)
+	}
+	if d.network != "UDP" { // the connection closed, and with it the transaction
+		tx.OnTerminate(func(string, error) { s.work.Go(l.cancelled) })
 	}
 	return l, nil
 }
@@ -208,7 +214,8 @@ func (s *Server) enter(l *Leg) bool {
 	return true
 }
 
-// cancelled is a CANCEL, which sipgo has answered together with the INVITE.
+// cancelled is a CANCEL, which sipgo has answered together with the INVITE, or
+// the end of the caller's connection.
 func (l *Leg) cancelled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -309,14 +308,3 @@ func (l *Leg) peerHungUp() {
 }
 
 var errMalformed = errors.New("malformed")
-
-// run carries a story; its panic ends the call, not the process.
-func (l *Leg) run(ctx context.Context, story func(context.Context)) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("panic: %v", fault)
-		}
-	}()
-	story(ctx)
-	return nil
-}

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -118,12 +119,39 @@ func TestConnectionsFromOneAddressAreCapped(t *testing.T) {
 
 func TestAPanicInAHandlerIsAnswered500(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) {
+		c.Trunks[0].Channels = 1
 		c.RTP = func(netip.Addr, netip.Addr) (Audio, error) { panic("a bug") }
 	})
-	k := b.phone().newTalk("79161234567", "74950000000")
+	for range 2 { // and the channel is free again
+		k := b.phone().newTalk("79161234567", "74950000000")
+		k.request("INVITE", sdpOffer)
+		k.want("SIP/2.0 500", "SIP/2.0 1")
+		k.again("ACK", "")
+	}
+}
+
+func TestAPanicInACallEndsThatCall(t *testing.T) {
+	b, k, port := talking(t)
+	port.mu.Lock()
+	port.bug = true
+	port.mu.Unlock()
+	k.request("INFO", "Content-Type: application/dtmf\n\n5")
+	k.send(k.want("BYE", "SIP/2.0 500").reply("200 OK", "", ""))
+	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, errFault) {
+		t.Error(err)
+	}
+}
+
+func TestACallIsOverWhenTheCallersConnectionClosesBeforeTheAnswer(t *testing.T) {
+	b := start(t, func(_ context.Context, leg pbx.Leg, _ pbx.Arrival) { <-leg.Context().Done() }, nil)
+	p := b.tcpPhone()
+	k := p.newTalk("79161234567", "74950000000")
 	k.request("INVITE", sdpOffer)
-	k.want("SIP/2.0 500", "SIP/2.0 1")
-	k.again("ACK", "")
+	k.want("SIP/2.0 180", "SIP/2.0 100")
+	p.hangUp()
+	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, pbx.ErrHungUp) {
+		t.Error(err)
+	}
 }
 
 func TestOverTCPACallComesInAndIsEndedOnTheSameConnection(t *testing.T) {

@@ -3,11 +3,9 @@ package sip
 import (
 	"context"
 	"hash/maphash"
-	"runtime/debug"
 	"strconv"
 
 	wire "github.com/emiago/sipgo/sip"
-	"github.com/rs/zerolog"
 )
 
 // tagRequest gives a request outside a dialog the To tag all its answers will
@@ -49,8 +47,7 @@ func (s *Server) tagFor(req *wire.Request) string {
 func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			zerolog.Ctx(ctx).Error().Interface("panic", fault).Bytes("stack", debug.Stack()).
-				Str("method", string(req.Method)).Msg("dealing with a request")
+			s.work.fault(fault)
 			s.answer(req, tx, wire.StatusInternalServerError)
 		}
 	}()

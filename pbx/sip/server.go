@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	calls, endCalls := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endCalls(nil)
 	s.log.logger.Store(zerolog.Ctx(ctx))
+	s.work.fault = func(fault any) {
+		zerolog.Ctx(ctx).Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("a fault of ours")
+	}
 	s.transactions.OnRequest(func(req *wire.Request, tx *wire.ServerTx) {
 		s.work.begin()
 		defer s.work.done()

@@ -36,6 +36,7 @@ type port struct {
 	closed   chan struct{}
 	lost     chan struct{}
 	refuse   error
+	bug      bool // Heard panics
 	name     string
 }
 
@@ -82,6 +83,9 @@ func (p *port) fail(why error) {
 func (p *port) Heard(d media.Digit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.bug {
+		panic("a bug")
+	}
 	p.heard = append(p.heard, d)
 }
 

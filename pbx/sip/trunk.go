@@ -92,12 +92,17 @@ func (s *Server) trunkFrom(req *wire.Request) *trunk {
 	return nil
 }
 
-// trunkFor is the trunk to call over.
-func (s *Server) trunkFor(to pbx.Endpoint) (*trunk, error) {
+// seizeFor takes a channel of a trunk to call over.
+func (s *Server) seizeFor(to pbx.Endpoint) (*trunk, error) {
+	err := fmt.Errorf("no trunk %q: %w", to.Trunk, pbx.ErrUnreachable)
 	for _, t := range s.trunks {
-		if t.Target != "" && (to.Trunk == "" || to.Trunk == t.Name) {
+		if t.Target == "" || to.Trunk != "" && to.Trunk != t.Name {
+			continue
+		}
+		if t.seize() {
 			return t, nil
 		}
+		err = fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
 	}
-	return nil, fmt.Errorf("no trunk %q: %w", to.Trunk, pbx.ErrUnreachable)
+	return nil, err
 }

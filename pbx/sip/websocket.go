@@ -36,7 +36,7 @@ const (
 func (s *Server) WebSocket() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !s.sockets.open(from.Addr()) || s.stopping.Load() {
+		if err != nil || s.stopping.Load() || !s.sockets.open(from.Addr()) {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many connections", http.StatusServiceUnavailable)
 			return

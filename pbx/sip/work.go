@@ -6,9 +6,10 @@ import "sync"
 // that wait for their answer. A sync.WaitGroup cannot: new work may begin while
 // the end is waited for.
 type work struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n falls to 0; nil: nobody waits
+	mu    sync.Mutex
+	n     int
+	idle  chan struct{} // closed when n falls to 0; nil: nobody waits
+	fault func(any)     // told of panics, which end no more than one piece of work
 }
 
 func (w *work) begin() {
@@ -31,8 +32,15 @@ func (w *work) Go(f func()) {
 	w.begin()
 	go func() {
 		defer w.done()
+		defer w.recover()
 		f()
 	}()
+}
+
+func (w *work) recover() {
+	if fault := recover(); fault != nil {
+		w.fault(fault)
+	}
 }
 
 // wait returns a channel that closes when there is no work.
