@@ -174,6 +174,9 @@ func (x *exchange) sipConfig() sip.Config {
 		},
 		Browser: func() (sip.Audio, error) { return x.browsers.Open() },
 	}
+	for _, o := range x.cfg.Web.Origins {
+		cfg.Origins = append(cfg.Origins, string(o))
+	}
 	for _, l := range x.cfg.SIP.Listen {
 		cfg.Listen = append(cfg.Listen, sip.Listen{Network: l.Transport, Addr: l.Addr})
 	}

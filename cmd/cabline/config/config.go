@@ -58,6 +58,9 @@ type Web struct {
 	Domain string    `yaml:"domain"` // the name browsers use; empty: the address
 	Cert   string    `yaml:"cert"`   // PEM file; empty: self-signed
 	Key    string    `yaml:"key"`
+	// Origins are other sites whose pages may bring a webphone of their own, as
+	// the panel of a dispatch system does.
+	Origins []Origin `yaml:"origins"`
 }
 
 // Trunk is a carrier known by its addresses.

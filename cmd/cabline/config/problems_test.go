@@ -52,6 +52,9 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 
 		{"plain http for others", "https://127.0.0.11", "http://192.168.1.5", `5:18: web.listen: http:// is for loopback only: browsers give no microphone to a plain page elsewhere; write https://192.168.1.5:8443`},
 		{"no scheme", "https://127.0.0.11:8443", "127.0.0.11:8443", `5:18: web.listen: "127.0.0.11:8443" is no web address; write https://ADDRESS:PORT`},
+		{"an address of a page for a host", `domain: ""`, `origins: [https://panel.example.org/]`,
+			`5:53: web.origins: "https://panel.example.org/" is no host of pages, such as panel.example.org or *.example.org`},
+		{"every site there is", `domain: ""`, `origins: ["*"]`, `5:53: web.origins: "*" is no host of pages, such as panel.example.org or *.example.org`},
 		{"a certificate without its key", `domain: ""`, `cert: a.pem`, `5:9: web: cert and key go together; set both or none`},
 
 		{"a trunk without a name", "name: carrier, host", "host", "7:5: trunks: name is missing\n" +

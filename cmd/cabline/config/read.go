@@ -136,6 +136,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, parsePrefix)
 	case *Prefix:
 		value(r, name, n, p, parseDialPrefix)
+	case *Origin:
+		value(r, name, n, p, parseOrigin)
 	case *PortRange:
 		value(r, name, n, p, parsePorts)
 	case *SIPListen:

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// origin is a host name, "*." for all below it, and perhaps a port.
+var origin = regexp.MustCompile(`^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?$`)
+
 var dialPrefix = regexp.MustCompile(`^\+[1-9][0-9]{0,14}$`)
 
 // Secret is a text that prints as "(secret)" however it is printed.
@@ -47,6 +50,10 @@ func (l WebListen) String() string {
 
 // Prefix is the beginning of numbers in international form: "+7", "+7495".
 type Prefix string
+
+// Origin is the host of other sites' pages: "panel.example.org",
+// "*.example.org", with a port where it is not the usual one.
+type Origin string
 
 // PortRange is the UDP ports of RTP: the lowest, which is even, and the highest.
 type PortRange [2]uint16
@@ -116,6 +123,14 @@ func parseDialPrefix(text string) (Prefix, error) {
 		return "", fmt.Errorf("%q is no beginning of numbers, such as +7 or +7495", text)
 	}
 	return Prefix(text), nil
+}
+
+func parseOrigin(text string) (Origin, error) {
+	host := strings.ToLower(text)
+	if !origin.MatchString(host) {
+		return "", fmt.Errorf("%q is no host of pages, such as panel.example.org or *.example.org", text)
+	}
+	return Origin(host), nil
 }
 
 func parsePorts(text string) (PortRange, error) {
