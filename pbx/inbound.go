@@ -63,7 +63,7 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 	ask, cancel := context.WithTimeout(ctx, s.Limits.OrderLookup)
 	defer cancel()
 	started := time.Now()
-	order, err := s.orderByPhone(ask, call.cdr.From)
+	order, err := within(ask, s.Dispatch.OrderByPhone, call.cdr.From)
 	if s.LookedUp != nil {
 		s.LookedUp(time.Since(started), err)
 	}
@@ -79,8 +79,8 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 	}
 }
 
-// orderByPhone keeps the limit even over a Dispatch that forgets its context.
-func (s *Switchboard) orderByPhone(ctx context.Context, phone Phone) (*Order, error) {
+// within keeps ctx's limit even over a Dispatch that forgets it.
+func within(ctx context.Context, lookUp func(context.Context, Phone) (*Order, error), phone Phone) (*Order, error) {
 	type answer struct {
 		order *Order
 		err   error
@@ -92,7 +92,7 @@ func (s *Switchboard) orderByPhone(ctx context.Context, phone Phone) (*Order, er
 				answered <- answer{nil, fmt.Errorf("panic: %v", fault)}
 			}
 		}()
-		order, err := s.Dispatch.OrderByPhone(ctx, phone)
+		order, err := lookUp(ctx, phone)
 		if err == nil && order == nil {
 			err = ErrNoOrder
 		}

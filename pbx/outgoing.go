@@ -34,8 +34,10 @@ func (s *Switchboard) mayDial(ctx context.Context, number Phone) error {
 	}
 	ask, cancel := context.WithTimeout(ctx, s.Limits.OrderLookup)
 	defer cancel()
-	if _, err := s.orderByPhone(ask, number); err != nil {
-		return ErrNotAllowed
+	for _, lookUp := range []func(context.Context, Phone) (*Order, error){s.Dispatch.OrderByPhone, s.Dispatch.OrderByDriver} {
+		if _, err := within(ask, lookUp, number); err == nil {
+			return nil
+		}
 	}
-	return nil
+	return ErrNotAllowed
 }

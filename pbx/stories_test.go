@@ -47,7 +47,7 @@ func newScene(phones map[string]func(context.Context) (pbx.Leg, error)) *scene {
 			{Number: ourLine, Trunk: "carrier", Branch: "Центр", Tariff: "Стандарт"},
 			{Number: forwardLine, Trunk: "carrier", Forward: target},
 		},
-		MayDial: []string{"+7926"},
+		MayDial: []string{"+7800"},
 	}
 	s.board.SetOperators([]pbx.Operator{{Login: "anna", Name: "Анна", Branches: []string{"Центр"}}})
 	return s
@@ -299,6 +299,9 @@ func (hangs) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) {
 func (fails) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) {
 	return nil, errors.New("<html>502</html>")
 }
+func (fails) OrderByDriver(context.Context, pbx.Phone) (*pbx.Order, error) {
+	return nil, errors.New("down")
+}
 func (fails) Order(context.Context, string) (*pbx.Order, error)            { return nil, errors.New("down") }
 func (panics) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) { panic("adapter") }
 func (empty) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error)  { return nil, nil }
@@ -434,7 +437,8 @@ func TestAnOperatorDialsOnlyWhoTheyMay(t *testing.T) {
 		result string
 	}{
 		"the client of an active order": {clientPhone, "completed"},
-		"an allowed beginning":          {driverPhone, "completed"},
+		"the driver of an active order": {driverPhone, "completed"},
+		"an allowed beginning":          {"+78001234567", "completed"},
 		"a stranger abroad":             {"+33123456789", "not allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,10 +34,23 @@ const columns = `id, status, phone, client_name, line, branch, tariff, pickup, d
 
 // OrderByPhone implements pbx.Dispatch.
 func (b *Book) OrderByPhone(ctx context.Context, phone pbx.Phone) (*pbx.Order, error) {
+	return b.newestActive(ctx, "phone", phone)
+}
+
+// OrderByDriver implements pbx.Dispatch.
+func (b *Book) OrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
+	return b.newestActive(ctx, "driver_phone", driver)
+}
+
+// newestActive looks for a number in one of the columns of numbers.
+func (b *Book) newestActive(ctx context.Context, column string, number pbx.Phone) (*pbx.Order, error) {
+	if number == "" { // orders without a driver have an empty one
+		return nil, pbx.ErrNoOrder
+	}
 	order, err := scan(b.db.Readers().QueryRowContext(ctx,
-		"SELECT "+columns+" FROM orders WHERE phone = ? AND active = 1 ORDER BY id DESC LIMIT 1", phone.Dialable()))
+		"SELECT "+columns+" FROM orders WHERE "+column+" = ? AND active = 1 ORDER BY id DESC LIMIT 1", number.Dialable()))
 	if err != nil {
-		return nil, fmt.Errorf("active order of %v: %w", phone, b.db.Explain(err))
+		return nil, fmt.Errorf("active order of %v: %w", number, b.db.Explain(err))
 	}
 	return order, nil
 }

@@ -211,6 +211,16 @@ func (o Orders) OrderByPhone(_ context.Context, phone pbx.Phone) (*pbx.Order, er
 	return nil, pbx.ErrNoOrder
 }
 
+// OrderByDriver implements pbx.Dispatch.
+func (o Orders) OrderByDriver(_ context.Context, driver pbx.Phone) (*pbx.Order, error) {
+	for _, order := range o {
+		if order.Driver == driver && order.Status.Active() {
+			return order, nil
+		}
+	}
+	return nil, pbx.ErrNoOrder
+}
+
 // Order implements pbx.Dispatch.
 func (o Orders) Order(_ context.Context, id string) (*pbx.Order, error) {
 	for _, order := range o {

@@ -45,6 +45,7 @@ CREATE TABLE orders (
     updated      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX orders_phone ON orders (phone, active, id);
+CREATE INDEX orders_driver ON orders (driver_phone, id) WHERE active = 1;
 CREATE INDEX orders_active ON orders (id) WHERE active = 1;
 
 -- Each status an order has had. (order, version) names one piece of news.
