@@ -33,7 +33,7 @@ func (l *Leg) repeat(p *accepted) {
 	if l.pending != nil {
 		l.pending.stop()
 	}
-	l.pending, p.sent, p.wait = p, time.Now(), wire.T1
+	l.pending, l.lastOK, p.sent, p.wait = p, p.seq, time.Now(), wire.T1
 	p.timer = time.AfterFunc(p.wait, func() { l.again(p) })
 }
 

@@ -134,9 +134,7 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(sdp)
 
-	connect, cancel := context.WithTimeout(ctx, connectTime)
-	tx, err := l.server.transactions.Request(connect, req)
-	cancel()
+	tx, err := l.server.send(ctx, req)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", pbx.ErrUnreachable, err)
 		l.lose(err)

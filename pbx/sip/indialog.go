@@ -60,8 +60,26 @@ func (l *Leg) inTurn(req *wire.Request) bool {
 	return true
 }
 
+// repeated recognises the last INVITE of the dialog, when its transaction is
+// over because it was accepted, and accepts it again.
+func (l *Leg) repeated(req *wire.Request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if req.Method != wire.INVITE || l.lastOK == 0 || req.CSeq().SeqNo != l.lastOK {
+		return false
+	}
+	if l.pending != nil {
+		_ = l.pending.conn.WriteMsg(l.pending.res)
+	}
+	return true
+}
+
 // handle deals with a request of the dialog, one at a time.
 func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
+	if l.repeated(req) {
+		tx.Terminate()
+		return
+	}
 	if !l.inTurn(req) {
 		l.server.answer(req, tx, wire.StatusInternalServerError)
 		return

@@ -37,6 +37,7 @@ type Leg struct {
 	state    state
 	arrival  *arrival  // until it is answered or refused
 	pending  *accepted // our 200 that waits for its ACK
+	lastOK   uint32    // number of the last INVITE of theirs we answered so
 	acked    bool      // the first ACK came, or went
 	inviting bool      // a re-INVITE of ours is under way
 	session
@@ -180,9 +181,8 @@ func (l *Leg) sendBye(why error) {
 // none. A page whose connection is down gets it when it is back, if that is
 // within the time messages are repeated for.
 func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
-	deadline := time.NewTimer(64 * wire.T1)
-	defer deadline.Stop()
-	for l.reachable(deadline.C) {
+	deadline := time.Now().Add(64 * wire.T1)
+	for l.reachable(deadline) {
 		l.mu.Lock()
 		req := compose()
 		flow := l.flow
@@ -205,9 +205,7 @@ const closedFlow = "closed"
 
 // exchange sends a request and returns its final response. It outlives ctx.
 func (s *Server) exchange(ctx context.Context, req *wire.Request) (*wire.Response, error) {
-	connect, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTime)
-	defer cancel()
-	tx, err := s.transactions.Request(connect, req)
+	tx, err := s.send(context.WithoutCancel(ctx), req)
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +222,18 @@ func (s *Server) exchange(ctx context.Context, req *wire.Request) (*wire.Respons
 	}
 }
 
+// send begins a transaction. ctx ends only the connecting, which is limited.
+func (s *Server) send(ctx context.Context, req *wire.Request) (*wire.ClientTx, error) {
+	if req.Transport() != "UDP" {
+		connect, cancel := context.WithTimeout(ctx, connectTime)
+		defer cancel()
+		ctx = connect
+	}
+	return s.transactions.Request(ctx, req)
+}
+
 // reachable waits until there is a connection to the peer.
-func (l *Leg) reachable(deadline <-chan time.Time) bool {
+func (l *Leg) reachable(deadline time.Time) bool {
 	for {
 		news := l.server.register.news()
 		if l.findWay() {
@@ -233,7 +241,7 @@ func (l *Leg) reachable(deadline <-chan time.Time) bool {
 		}
 		select {
 		case <-news:
-		case <-deadline:
+		case <-time.After(time.Until(deadline)):
 			return false
 		}
 	}

@@ -216,5 +216,5 @@ var prepareSipgo = sync.OnceFunc(func() {
 	wire.UDPMTUSize = 65000
 	// RFC 6026 §7.1 and §7.2 keep transactions for 64*T1 after a 2xx. Our dialogs
 	// absorb late repetitions themselves, for a tenth of the memory.
-	wire.Timer_L, wire.Timer_M = wire.T4, wire.T4
+	wire.Timer_L, wire.Timer_M = wire.T1, wire.T1
 })
