@@ -183,7 +183,7 @@ func (p *Page) allows(wrong string) bool {
 // tell logs how the page stands, and keeps a picture of it where a folder for
 // that is named.
 func (p *Page) tell() {
-	state, err := p.b.do(p.name, `return page.evaluate(() => JSON.stringify({ url: location.href, cabline: window.cabline, text: document.body.innerText.slice(0, 1500) }, null, 1))`)
+	state, err := p.b.do(p.name, `return page.evaluate(() => JSON.stringify({ url: location.href, cabline: window.cabline, events: window.phone?.events, text: document.body.innerText.slice(0, 1500) }, null, 1))`)
 	p.t.Logf("%s: %s %v", p.name, state, err)
 	if folder := os.Getenv("CABLINE_PICTURES"); folder != "" {
 		file := filepath.Join(folder, fmt.Sprintf("%x.png", p.name))

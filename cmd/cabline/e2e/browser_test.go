@@ -28,6 +28,8 @@ func TestBrowser(t *testing.T) {
 		"all operators ring, one answers, and who rejects is left alone": allOperatorsRing,
 		"an operator dials what is permitted and nothing else":           anOperatorDials,
 		"an operator who reloads the page is back by herself":            anOperatorReloads,
+		"JsSIP as it comes works in a panel of somebody else":            aPanelOfSomebodyElse,
+		"JsSIP in a page of a site nobody named gets nothing":            aSiteNobodyNamed,
 		"orders and calls have pages":                                    ordersAndCalls,
 	} {
 		t.Run(name, func(t *testing.T) {
