@@ -93,31 +93,36 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	if ready := os.Getenv("CABLINE_BIN"); ready != "" {
-		return filepath.Abs(ready)
+// binaryVar names the environment variable with the binary under test.
+const binaryVar = "CABLINE_BIN"
+
+// Main runs the tests of a package that uses Start, with the binary that
+// CABLINE_BIN names, or one built for them.
+func Main(m *testing.M) {
+	remove := func() {}
+	if os.Getenv(binaryVar) == "" {
+		var err error
+		if remove, err = build(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
+	code := m.Run()
+	remove()
+	os.Exit(code)
+}
+
+// build builds the binary and names it in the environment.
+func build() (remove func(), err error) {
 	dir, err := os.MkdirTemp("", "cabline-e2e-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	built = dir
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "cabline"), "cabline/cmd/cabline")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build cabline: %w\n%s", err, out)
+	binary := filepath.Join(dir, "cabline")
+	if out, err := exec.Command("go", "build", "-o", binary, "cabline/cmd/cabline").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build cabline: %w\n%s", err, out)
 	}
-	return filepath.Join(dir, "cabline"), nil
-})
-
-var built string // the folder to be removed
-
-// Main runs the tests of a package that uses Start, and tidies up.
-func Main(m *testing.M) {
-	code := m.Run()
-	if built != "" {
-		_ = os.RemoveAll(built)
-	}
-	os.Exit(code)
+	return func() { _ = os.RemoveAll(dir) }, os.Setenv(binaryVar, binary)
 }
 
 var webAddress = regexp.MustCompile(`web: \{listen: ([^,}]+)`)
@@ -149,9 +154,9 @@ func StartDemo(t *testing.T) *Exchange {
 
 func (x *Exchange) run(t *testing.T, args ...string) {
 	t.Helper()
-	binary, err := build()
+	binary, err := exec.LookPath(os.Getenv(binaryVar))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v; is Main called by TestMain?", binaryVar, err)
 	}
 	x.log, x.exited = &lockedBuffer{}, make(chan struct{})
 	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

@@ -49,7 +49,7 @@ func (w *world) sippClient(t *testing.T, scenario string, o sippOptions) *sipp {
 func (w *world) sippDriver(t *testing.T, scenario string, o sippOptions) *sipp {
 	check(t, w.people.Close())
 	s := runSipp(t, scenario, o, netip.AddrPortFrom(w.Carrier, 5070), w.Network.Exchange)
-	until(t, "sipp listens", func() bool { time.Sleep(50 * time.Millisecond); return s.listens(w.Carrier, 5070) })
+	until(t, "sipp listens", func() bool { return s.listens(w.Carrier, 5070) })
 	return s
 }
 
