@@ -1,13 +1,17 @@
 package prompts
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"cabline/media"
+	"cabline/media/g711"
+	"cabline/media/wav"
 )
 
 // maxClip bounds one recording, in bytes of its file: five minutes of PCM.
@@ -62,6 +66,32 @@ func loadClip(own fs.FS, name string) (media.Clip, error) {
 		return clip, nil
 	}
 	return media.Clip{}, errNoRecording
+}
+
+// decode reads a WAV file as A-law, which is not copied. The error tells how to
+// make a file that will do.
+func decode(file []byte) ([]byte, error) {
+	const mend = "ffmpeg -i IN -ar 8000 -ac 1 -c:a pcm_alaw OUT.wav"
+	a, err := wav.Parse(file)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w (%s)", err, mend)
+	case a.Rate != media.Rate || a.Channels != 1:
+		return nil, fmt.Errorf("%d Hz, %d channels: must be 8000 Hz, mono (%s)", a.Rate, a.Channels, mend)
+	}
+	switch a.Format {
+	case wav.PCM:
+		coded := make([]byte, len(a.Data)/2)
+		for i := range coded {
+			coded[i] = g711.EncodeALaw(int16(binary.LittleEndian.Uint16(a.Data[2*i:])))
+		}
+		return coded, nil
+	case wav.MuLaw:
+		coded := slices.Clone(a.Data)
+		g711.ToALaw(coded)
+		return coded, nil
+	}
+	return a.Data, nil
 }
 
 func readBounded(from fs.FS, name string) ([]byte, error) {

@@ -10,7 +10,7 @@ import (
 	"cabline/media/g711"
 )
 
-// wavFile is a mono WAV file.
+// wavFile is a mono WAV file of any format, those too which package wav refuses.
 func wavFile(format, rate, bits int, data []byte) []byte {
 	le := binary.LittleEndian
 	f := append([]byte("RIFF\x00\x00\x00\x00WAVELIST\x03\x00\x00\x00abc\x00fmt "), 16, 0, 0, 0)
@@ -130,10 +130,10 @@ func TestMistakesOfAFirmAreNamed(t *testing.T) {
 		{"brackets in brackets", map[string]string{"texts/ru.yaml": "orders: {new: 'Едет[ [{color}]]'}"}, []string{"nest"}},
 		{"brackets without a fact", map[string]string{"texts/ru.yaml": "orders: {new: 'Едет[ скоро]'}"}, []string{"names no fact"}},
 		{"an endless text", map[string]string{"texts/ru.yaml": "say: {sorry: " + strings.Repeat("а", 3000) + "}"}, []string{"longer"}},
-		{"a recording that is no WAV", map[string]string{"ru/dva.wav": "ID3"}, []string{"ru/dva.wav", "not a WAV"}},
+		{"a recording that is no WAV", map[string]string{"ru/dva.wav": "ID3"}, []string{"ru/dva.wav", "not a WAV", "ffmpeg -i"}},
 		{"a recording of CD quality", map[string]string{"ru/dva.wav": string(wavFile(1, 44100, 16, []byte{0, 0}))},
-			[]string{"ru/dva.wav", "44100 Hz", "must be 8000 Hz"}},
-		{"a recording of 8 bits", map[string]string{"ru/dva.wav": string(wavFile(1, 8000, 8, []byte{0, 0}))}, []string{"8 bits"}},
+			[]string{"ru/dva.wav", "44100 Hz", "must be 8000 Hz", "ffmpeg -i"}},
+		{"a recording of 8 bits", map[string]string{"ru/dva.wav": string(wavFile(1, 8000, 8, []byte{0, 0}))}, []string{"8 bits", "ffmpeg -i"}},
 		{"a recording in another format", map[string]string{"ru/dva.wav": string(wavFile(49, 8000, 8, []byte{0, 0}))}, []string{"format 49"}},
 		{"a recording of nothing", map[string]string{"ru/dva.wav": string(wavFile(6, 8000, 8, nil))}, []string{"without audio"}},
 		{"a recording cut off", map[string]string{"ru/dva.wav": string(wavFile(6, 8000, 8, nil)[:30])}, []string{"ru/dva.wav"}},

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/g711"
+	"cabline/media/wav"
 )
 
 // sound is mono audio in full scale -1 to 1.
@@ -183,68 +183,40 @@ func telephone(s sound, lufs float64) (sound, error) {
 	return readPCM(out)
 }
 
-// readPCM reads the plain WAV files which festival and ffmpeg write.
+// readPCM reads the WAV files which festival and ffmpeg write: mono, 16 bits.
 func readPCM(file string) (sound, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return sound{}, err
 	}
-	var s sound
-	for rest := data[min(12, len(data)):]; len(rest) >= 8; {
-		size := min(int(binary.LittleEndian.Uint32(rest[4:])), len(rest)-8)
-		body := rest[8 : 8+size]
-		switch string(rest[:4]) {
-		case "fmt ":
-			s.rate = int(binary.LittleEndian.Uint32(body[4:]))
-		case "data":
-			for i := 0; i+1 < len(body); i += 2 {
-				s.samples = append(s.samples, float64(int16(binary.LittleEndian.Uint16(body[i:])))/32768)
-			}
-		}
-		rest = rest[min(8+size+size%2, len(rest)):]
+	a, err := wav.Parse(data)
+	if err != nil {
+		return sound{}, fmt.Errorf("%s: %w", file, err)
 	}
-	if s.rate == 0 || len(s.samples) == 0 {
-		return s, errors.New("no audio in " + file)
+	if a.Format != wav.PCM || a.Channels != 1 {
+		return sound{}, fmt.Errorf("%s: format %d, %d channels; want PCM, mono", file, a.Format, a.Channels)
+	}
+	s := sound{a.Rate, make([]float64, len(a.Data)/2)}
+	for i := range s.samples {
+		s.samples[i] = float64(int16(binary.LittleEndian.Uint16(a.Data[2*i:]))) / 32768
 	}
 	return s, nil
 }
 
 func writePCM(file string, s sound) error {
-	data := make([]byte, 2*len(s.samples))
+	a := wav.Audio{Format: wav.PCM, Rate: s.rate, Channels: 1, Data: make([]byte, 2*len(s.samples))}
 	for i, v := range s.samples {
-		binary.LittleEndian.PutUint16(data[2*i:], uint16(linear(v)))
+		binary.LittleEndian.PutUint16(a.Data[2*i:], uint16(linear(v)))
 	}
-	return writeWAV(file, 1, s.rate, 16, data)
+	return os.WriteFile(file, a.Bytes(), 0o644)
 }
 
 func writeALaw(file string, s sound) error {
-	data := make([]byte, len(s.samples))
+	a := wav.Audio{Format: wav.ALaw, Rate: s.rate, Channels: 1, Data: make([]byte, len(s.samples))}
 	for i, v := range s.samples {
-		data[i] = g711.EncodeALaw(linear(v))
+		a.Data[i] = g711.EncodeALaw(linear(v))
 	}
-	return writeWAV(file, 6, s.rate, 8, data)
+	return os.WriteFile(file, a.Bytes(), 0o644)
 }
 
 func linear(v float64) int16 { return int16(max(-32768, min(32767, math.Round(v*32768)))) }
-
-// writeWAV writes a mono file with a format tag of RFC 2361.
-func writeWAV(file string, format, rate, bits int, data []byte) error {
-	h := []byte("RIFF....WAVEfmt ")
-	le := binary.LittleEndian
-	binary.LittleEndian.PutUint32(h[4:], uint32(38+len(data)+len(data)%2))
-	h = le.AppendUint32(h, 18)
-	h = le.AppendUint16(h, uint16(format))
-	h = le.AppendUint16(h, 1)
-	h = le.AppendUint32(h, uint32(rate))
-	h = le.AppendUint32(h, uint32(rate*bits/8))
-	h = le.AppendUint16(h, uint16(bits/8))
-	h = le.AppendUint16(h, uint16(bits))
-	h = le.AppendUint16(h, 0)
-	h = append(h, "data"...)
-	h = le.AppendUint32(h, uint32(len(data)))
-	h = append(h, data...)
-	if len(data)%2 == 1 {
-		h = append(h, 0)
-	}
-	return os.WriteFile(file, h, 0o644)
-}
