@@ -57,7 +57,7 @@ pages: $(WEB)/dist/index.html
 	cd $(WEB) && npm run --silent check && npm test --silent
 
 e2e: build $(BROWSER)/node_modules/.package-lock.json
-	CABLINE_BIN=$(CURDIR)/bin/cabline go test -tags e2e -count=1 -timeout 40m -p 1 -v ./media/webrtc/... ./cmd/cabline/e2e/...
+	CABLINE_BIN=$(CURDIR)/bin/cabline go test -tags e2e -count=1 -parallel 12 -timeout 40m -p 1 -v ./media/webrtc/... ./cmd/cabline/e2e/...
 
 bench: build
 	testdata/install.sh bench
