@@ -112,9 +112,11 @@ export class SipPhone extends Store<PhoneView> {
   }
 
   mute(on: boolean): void {
-    if (on) this.session?.mute({ audio: true });
-    else this.session?.unmute({ audio: true });
     if (this.value.call) this.change({ muted: on });
+    // Before the answer nobody hears us, and JsSIP has nothing to mute.
+    if (!this.session?.connection) return;
+    if (on) this.session.mute({ audio: true });
+    else this.session.unmute({ audio: true });
   }
 
   hold(on: boolean): void {
@@ -203,7 +205,12 @@ export class SipPhone extends Store<PhoneView> {
       this.note('progress', e.originator);
       if (e.originator === 'remote' && !e.response?.body) this.melody(melodies.ringback, 1);
     });
-    on('accepted', () => { this.note('accepted'); this.melody(null); this.change({ phase: 'joining', answered: Date.now() }); });
+    on('accepted', () => {
+      this.note('accepted');
+      this.melody(null);
+      this.change({ phase: 'joining', answered: Date.now() });
+      if (this.value.call?.muted) this.mute(true);
+    });
     on('confirmed', () => { this.note('confirmed'); this.change({ phase: 'talking' }); });
     on('hold', (e: { originator: string }) => this.change(e.originator === 'local' ? { held: true } : { heldByThem: true }));
     on('unhold', (e: { originator: string }) => this.change(e.originator === 'local' ? { held: false } : { heldByThem: false }));
