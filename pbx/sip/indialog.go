@@ -60,18 +60,12 @@ func (l *Leg) inTurn(req *wire.Request) bool {
 	return true
 }
 
-// repeated recognises the last INVITE of the dialog, when its transaction is
-// over because it was accepted, and accepts it again.
+// repeated recognises the last INVITE of the dialog when it comes again after
+// its transaction, accepted, is over. Our 200 is being repeated anyway.
 func (l *Leg) repeated(req *wire.Request) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if req.Method != wire.INVITE || l.lastOK == 0 || req.CSeq().SeqNo != l.lastOK {
-		return false
-	}
-	if l.pending != nil {
-		_ = l.pending.conn.WriteMsg(l.pending.res)
-	}
-	return true
+	return req.Method == wire.INVITE && l.lastOK != 0 && req.CSeq().SeqNo == l.lastOK
 }
 
 // handle deals with a request of the dialog, one at a time.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -261,18 +262,23 @@ func TestAKeyInAnINFOIsHeard(t *testing.T) {
 }
 
 func TestARequestThatOvertookTheOneBeforeItWaitsForIt(t *testing.T) {
-	_, k, port := talking(t)
-	k.seq++ // the first is late
-	k.request("INFO", "Content-Type: application/dtmf\n\n2")
-	k.seq -= 2
-	k.request("INFO", "Content-Type: application/dtmf\n\n1")
-	k.want("SIP/2.0 200")
-	k.want("SIP/2.0 200")
-	k.seq++
-	k.bye()
-	if _, got := port.told(); got != "12" {
-		t.Errorf("heard %q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		numbered := func(n uint32) *wire.Request {
+			req := wire.NewRequest(wire.INFO, wire.Uri{})
+			req.AppendHeader(&wire.CSeqHeader{SeqNo: n, MethodName: wire.INFO})
+			return req
+		}
+		l := &Leg{dialog: dialog{remoteSeq: 1}}
+		third := make(chan bool)
+		go func() { third <- l.inTurn(numbered(3)) }()
+		synctest.Wait()
+		if !l.inTurn(numbered(2)) || !<-third {
+			t.Error("refused")
+		}
+		if l.inTurn(numbered(2)) {
+			t.Error("taken twice")
+		}
+	})
 }
 
 func TestMethodsWeDoNotTakePartInAreRefused(t *testing.T) {

@@ -76,7 +76,7 @@ func TestACallOverTheTrunkIsAnsweredAndEndedByUs(t *testing.T) {
 		t.Errorf("no offer:\n%s", invite)
 	}
 	carrier.send(invite.reply("180 Ringing", "far", ""))
-	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+carrier.self+";x=1>\n"+sdpOffer))
+	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+carrier.self+";x=1?Subject=y>\n"+sdpOffer))
 	ack := carrier.want("ACK sip:gw@" + carrier.self + ";x=1 SIP/2.0")
 	if ack.header("CSeq") != strings.Replace(invite.header("CSeq"), "INVITE", "ACK", 1) {
 		t.Errorf("CSeq %q after %q", ack.header("CSeq"), invite.header("CSeq"))
