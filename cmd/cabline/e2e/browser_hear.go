@@ -5,7 +5,40 @@ import (
 	"time"
 
 	"github.com/zaf/g711"
+
+	"cabline/media"
 )
+
+// Likeness is how much of a speech was said, from 0 to 1, to an ear behind a
+// jitter buffer, which stretches and squeezes what it plays to stay in time: it
+// is looked for in pieces, each a little before or after its place.
+func (r Recording) Likeness(what ...media.Clip) float64 {
+	const (
+		piece  = rate / 5
+		astray = rate / 5
+		alike  = 0.6 // correlation; other words reach some 0.4 in so short a piece
+	)
+	var speech []byte
+	for _, clip := range what {
+		speech = append(speech, clip.ALaw...)
+	}
+	if len(speech) > len(r.ALaw) {
+		return 0
+	}
+	begin, _ := listen(r.ALaw).best(speech)
+	pieces, found := 0, 0
+	for at := 0; at+piece <= len(speech); at += piece {
+		if power(speech[at:at+piece]) < audible*audible {
+			continue
+		}
+		pieces++
+		near := r.ALaw[max(begin+at-astray, 0):min(begin+at+piece+astray, len(r.ALaw))]
+		if _, score := listen(near).best(speech[at : at+piece]); score >= alike {
+			found++
+		}
+	}
+	return float64(found) / float64(max(pieces, 1))
+}
 
 // Keys are the keys whose tones sound in a recording (ITU-T Q.23): a browser
 // plays an RFC 4733 event as its tones. Shorter than 60 ms is no key.

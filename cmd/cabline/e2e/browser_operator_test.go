@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"cabline/prompts"
 )
 
 const secondPhone = "+79031112233"
@@ -146,6 +148,21 @@ func anOperatorReloads(t *testing.T, b *Browser) {
 	anna.talks(call)
 	anna.Click("hangup")
 	leaves(t, call)
+}
+
+func anOperatorIsMute(t *testing.T, b *Browser) {
+	w := newWorldOf(t, SecureFirm)
+	anna := operator{b.Open(t, "anna", w.Web, "401")}
+	anna.logIn("anna")
+	anna.Shows("own-state", "data-state", "dead")
+	if said := anna.Text("dead"); said == "" {
+		t.Error("nothing is said of the microphone that is missing")
+	}
+	call := w.callFrom(t, clientPhone)
+	hears(t, call, append(w.voice.Say(prompts.PleaseWait), w.music()))
+	anna.Shows("phone", "data-phase", "none")
+	anna.Shows("team-anna", "data-state", "offline")
+	check(t, call.HangUp())
 }
 
 func anOperatorDials(t *testing.T, b *Browser) {

@@ -30,6 +30,7 @@ func TestBrowser(t *testing.T) {
 		"an operator who reloads the page is back by herself":            anOperatorReloads,
 		"JsSIP as it comes works in a panel of somebody else":            aPanelOfSomebodyElse,
 		"JsSIP in a page of a site nobody named gets nothing":            aSiteNobodyNamed,
+		"the demo shows it all":                                          theDemo,
 		"orders and calls have pages":                                    ordersAndCalls,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +38,14 @@ func TestBrowser(t *testing.T) {
 			test(t, b)
 		})
 	}
+}
+
+// A machine may have no microphone.
+func TestBrowserWithoutAMicrophone(t *testing.T) {
+	t.Parallel()
+	b := OpenBrowser(t, 0)
+	t.Run("the demo speaks with tones", func(t *testing.T) { theDemoWithTones(t, b) })
+	t.Run("an operator is told and gets no calls", func(t *testing.T) { anOperatorIsMute(t, b) })
 }
 
 // SecureFirm is Firm as firms run it: pages over https, with the certificate
