@@ -13,20 +13,25 @@ import (
 type Rejection struct {
 	Code   int
 	Reason string // as the peer worded it
+	Rang   bool   // it had rung before
 }
 
 func (r Rejection) Error() string { return fmt.Sprintf("SIP %d %q", r.Code, r.Reason) }
 
 // Is says what a code means to a caller.
-func (r Rejection) Is(target error) bool { return target == meaning(r.Code) }
+func (r Rejection) Is(target error) bool { return target == r.meaning() }
 
-// meaning puts the codes of RFC 3261 §21 and RFC 8197 into the exchange's words.
-func meaning(code int) error {
-	switch code {
+// meaning puts the codes of RFC 3261 §21 and RFC 8197 into the exchange's
+// words. A phone that rang and timed out was there; one that did not is off or
+// out of reach.
+func (r Rejection) meaning() error {
+	switch r.Code {
 	case 486, 600:
 		return pbx.ErrBusy
-	case 480, 487:
-		return pbx.ErrNoAnswer
+	case 408, 480, 487:
+		if r.Rang {
+			return pbx.ErrNoAnswer
+		}
 	case 401, 402, 403, 407, 603, 607, 608:
 		return pbx.ErrRejected
 	}

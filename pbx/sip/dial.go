@@ -148,21 +148,21 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) error {
 	silence := time.NewTimer(patience())
 	defer silence.Stop()
-	heard := false
+	heard, rang := false, false
 	for {
 		var why error
 		select {
 		case res := <-tx.Responses():
 			switch {
 			case res.IsProvisional():
-				heard = true
+				heard, rang = true, rang || res.StatusCode > wire.StatusTrying
 				silence.Stop()
 				continue
 			case res.IsSuccess():
 				tx.Terminate() // repetitions come to strayResponse
 				return l.established(res)
 			}
-			why = Rejection{res.StatusCode, res.Reason}
+			why = Rejection{res.StatusCode, res.Reason, rang}
 			l.lose(why)
 			return why
 		case <-tx.Done():
@@ -268,9 +268,8 @@ func (d *dialog) reach(res *wire.Response) error {
 
 // ack acknowledges a 2xx to the INVITE with number seq. The lock is held.
 func (l *Leg) ack(seq uint32) {
-	// Lost, it is sent again when the 2xx comes again.
 	if l.server.connected(l.path) {
-		_ = l.server.transport.WriteMsg(l.compose(wire.ACK, seq))
+		l.server.sendACK(l.ctx, l.compose(wire.ACK, seq))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // path is how messages of a leg travel.
 type path struct {
-	network string     // as sipgo names it: UDP, TCP, WS, WSS
+	network string     // as sipgo names it: UDP, TCP, WS
 	flow    string     // the connection or the NATed peer; empty: where the route set leads
 	socket  wire.Addr  // UDP: the socket to send from
 	bind    netip.Addr // what the socket is bound to; may be unspecified

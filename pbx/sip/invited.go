@@ -132,7 +132,7 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 	defer l.mu.Unlock()
 	if !s.enter(l) {
 		l.finish(pbx.ErrNoChannel)
-		return nil, Rejection{wire.StatusServiceUnavailable, "too many calls"}
+		return nil, Rejection{Code: wire.StatusServiceUnavailable, Reason: "too many calls"}
 	}
 	if tx.OnCancel(func(*wire.Request) { s.work.Go(l.cancelled) }) {
 		_ = l.arrival.respond(wire.StatusRinging, nil, l.contact())
@@ -154,7 +154,7 @@ func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, e
 	}
 	offer := req.Body()
 	if len(offer) > 0 && !isSDP(req) {
-		return dialog{}, nil, nil, Rejection{wire.StatusUnsupportedMediaType, "only SDP"}
+		return dialog{}, nil, nil, Rejection{Code: wire.StatusUnsupportedMediaType, Reason: "only SDP"}
 	}
 	audio, err := s.openAudio(d.path, offer)
 	if err != nil || len(offer) == 0 {
@@ -163,7 +163,7 @@ func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, e
 	sdp, err := audio.Answer(offer)
 	if err != nil {
 		_ = audio.Close()
-		return dialog{}, nil, nil, fmt.Errorf("%w: %w", Rejection{wire.StatusNotAcceptableHere, "SDP"}, err)
+		return dialog{}, nil, nil, fmt.Errorf("%w: %w", Rejection{Code: wire.StatusNotAcceptableHere, Reason: "SDP"}, err)
 	}
 	return d, audio, sdp, nil
 }
@@ -179,7 +179,7 @@ func (s *Server) dialogOf(req *wire.Request, isTrunk bool) (dialog, error) {
 	d.localTag, _ = to.Params.Get("tag")
 	d.remoteTag, _ = from.Params.Get("tag")
 	if err := d.hear(req.Contact(), recordRoutes(req)); err != nil {
-		return dialog{}, fmt.Errorf("%w: %w", Rejection{wire.StatusBadRequest, "no way back"}, err)
+		return dialog{}, fmt.Errorf("%w: %w", Rejection{Code: wire.StatusBadRequest, Reason: "no way back"}, err)
 	}
 	return d, nil
 }
@@ -196,7 +196,7 @@ func (s *Server) openAudio(p path, offer []byte) (Audio, error) {
 		return audio, nil
 	}
 	if s.cfg.Browser == nil {
-		return nil, Rejection{wire.StatusNotAcceptableHere, "no WebRTC here"}
+		return nil, Rejection{Code: wire.StatusNotAcceptableHere, Reason: "no WebRTC here"}
 	}
 	audio, err := s.cfg.Browser()
 	if err != nil {

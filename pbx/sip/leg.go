@@ -222,16 +222,6 @@ func (s *Server) exchange(ctx context.Context, req *wire.Request) (*wire.Respons
 	}
 }
 
-// send begins a transaction. ctx ends only the connecting, which is limited.
-func (s *Server) send(ctx context.Context, req *wire.Request) (*wire.ClientTx, error) {
-	if req.Transport() != "UDP" {
-		connect, cancel := context.WithTimeout(ctx, connectTime)
-		defer cancel()
-		ctx = connect
-	}
-	return s.transactions.Request(ctx, req)
-}
-
 // reachable waits until there is a connection to the peer.
 func (l *Leg) reachable(deadline time.Time) bool {
 	for {
@@ -301,9 +291,6 @@ func (s *Server) connected(p path) bool {
 	_, _ = conn.TryClose()
 	return true
 }
-
-// connectTime is how long a TCP connection to a carrier may take.
-const connectTime = 5 * time.Second
 
 // peerHungUp is a BYE. The lock is held.
 func (l *Leg) peerHungUp() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	wire "github.com/emiago/sipgo/sip"
+
 	"cabline/pbx"
 )
 
@@ -30,6 +32,31 @@ func TestAStrangerWhoAsksTooMuchIsNotAnsweredAnyMore(t *testing.T) {
 	}
 	if answered < strangerBurst/2 || answered > strangerBurst+3*strangerRate {
 		t.Errorf("answered %d of %d", answered, 2*strangerBurst)
+	}
+}
+
+func TestAStrangerIsChallengedOnceForEachAttempt(t *testing.T) {
+	b := start(t, answerAll, func(c *Config) { c.Trunks = nil })
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", sdpOffer)
+	k.want("SIP/2.0 407")
+	k.silent(6 * wire.T1) // though no ACK came
+	k.again("INVITE", sdpOffer)
+	k.want("SIP/2.0 407")
+}
+
+func TestNoConnectionIsOpenedThatWeDidNotAskFor(t *testing.T) {
+	b := start(t, answerAll, nil)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, network := range []string{"TCP", "WS"} {
+		d := dialog{path: path{network: network, flow: l.Addr().String(), here: netip.MustParseAddr("127.0.0.1"), port: 5060}, target: wire.Uri{Scheme: "sip", Host: "h"}}
+		if _, err := b.transport.ClientRequestConnection(context.Background(), d.compose(wire.OPTIONS, 1)); !errors.Is(err, errNotAsked) {
+			t.Errorf("%s: %v", network, err)
+		}
 	}
 }
 

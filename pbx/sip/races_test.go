@@ -328,20 +328,31 @@ func TestASecond200FromAForkIsAcknowledgedAndEnded(t *testing.T) {
 }
 
 func TestAResponseSaysWhyNobodyAnswered(t *testing.T) {
-	for code, want := range map[int]error{
-		486: pbx.ErrBusy, 600: pbx.ErrBusy, 480: pbx.ErrNoAnswer, 487: pbx.ErrNoAnswer, 603: pbx.ErrRejected, 403: pbx.ErrRejected,
-		404: pbx.ErrUnreachable, 484: pbx.ErrUnreachable, 410: pbx.ErrUnreachable, 408: pbx.ErrUnreachable, 503: pbx.ErrUnreachable,
-		500: pbx.ErrUnreachable, 302: pbx.ErrUnreachable, 488: pbx.ErrUnreachable,
+	for _, c := range []struct {
+		code int
+		rang bool
+		want error
+	}{
+		{486, true, pbx.ErrBusy}, {600, false, pbx.ErrBusy}, {480, true, pbx.ErrNoAnswer}, {480, false, pbx.ErrUnreachable}, {487, true, pbx.ErrNoAnswer},
+		{408, true, pbx.ErrNoAnswer}, {408, false, pbx.ErrUnreachable}, {603, true, pbx.ErrRejected}, {403, false, pbx.ErrRejected}, {404, false, pbx.ErrUnreachable},
+		{484, false, pbx.ErrUnreachable}, {410, false, pbx.ErrUnreachable}, {503, false, pbx.ErrUnreachable}, {500, true, pbx.ErrUnreachable},
+		{302, false, pbx.ErrUnreachable}, {488, false, pbx.ErrUnreachable},
 	} {
-		t.Run(fmt.Sprint(code), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.code, " rang ", c.rang), func(t *testing.T) {
 			b, carrier := startTrunk(t, answerAll, nil)
 			done := b.dial(context.Background(), driver)
-			carrier.send(carrier.want("INVITE").reply(fmt.Sprint(code, " Because"), "far", ""))
+			invite := carrier.want("INVITE")
+			carrier.send(invite.reply("100 Trying", "", ""))
+			if c.rang {
+				carrier.send(invite.reply("180 Ringing", "far", ""))
+				time.Sleep(20 * time.Millisecond) // sipgo deals with messages in any order
+			}
+			carrier.send(invite.reply(fmt.Sprint(c.code, " Because"), "far", ""))
 			carrier.want("ACK")
 			err := wait(t, "end of Dial", done).err
 			var r Rejection
-			if !errors.Is(err, want) || !errors.As(err, &r) || r != (Rejection{code, "Because"}) {
-				t.Errorf("%v, want %v", err, want)
+			if !errors.Is(err, c.want) || !errors.As(err, &r) || r.Code != c.code || r.Reason != "Because" {
+				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}

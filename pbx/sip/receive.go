@@ -67,6 +67,9 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 		tx.Terminate()
 	case code != 0:
 		s.answer(req, tx, code)
+		if s.trunkFrom(req) == nil {
+			tx.Terminate() // strangers get every answer once
+		}
 	default:
 		s.outsideDialog(ctx, req, tx)
 	}

@@ -336,7 +336,7 @@ func TestAWebSocketWithoutTheSIPSubprotocolOrFromAnotherOriginIsRefused(t *testi
 }
 
 func ExampleRejection() {
-	err := error(Rejection{486, "Busy Here"})
+	err := error(Rejection{Code: 486, Reason: "Busy Here"})
 	fmt.Println(err, errors.Is(err, pbx.ErrBusy))
 	// Output: SIP 486 "Busy Here" true
 }

@@ -33,6 +33,7 @@ func (s *Server) authenticate(req *wire.Request, tx *wire.ServerTx, code int) (l
 	default:
 		s.answer(req, tx, code, wire.NewHeader(ask, s.digest.challenge(req.Source(), v == stale)))
 	}
+	tx.Terminate() // RFC 3261 §26.3.2.4: remember nothing of a challenge, nor repeat it
 	return "", false
 }
 

@@ -11,7 +11,7 @@ import (
 // Registration is one phone or page an operator is logged in with.
 type Registration struct {
 	Login     string
-	Transport string // UDP, TCP, WS, WSS
+	Transport string // UDP, TCP, WS
 	Source    string // address the device was seen at
 	UserAgent string
 	Expires   time.Time

@@ -28,7 +28,7 @@ type Server struct {
 	transport    *wire.TransportLayer
 	transactions *wire.TransactionLayer
 
-	ws, wss *innerListener
+	ws      *innerListener
 	sockets socketCount
 
 	digest    *digester
@@ -50,7 +50,7 @@ const farewell = 3 * time.Second
 // New opens the sockets. Nothing is read from them before Serve.
 func New(cfg Config) (*Server, error) {
 	prepareSipgo()
-	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener("WS"), wss: newInnerListener("WSS")}
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener()}
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register = newRegistrar(s.cfg.Exchange.SetOnline)
 	s.legs.init()
@@ -69,7 +69,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.log = &traceHandler{logger: new(atomic.Pointer[zerolog.Logger])}
 	log := slog.New(s.log)
-	s.transport = wire.NewTransportLayer(net.DefaultResolver, wire.NewParser(), nil,
+	s.transport = wire.NewTransportLayer(noDNS, wire.NewParser(), nil,
 		wire.WithTransportLayerLogger(log), wire.WithTransportLayerTransports(transports()))
 	s.transport.OnMessage(s.tagRequest) // before the transaction layer, which is added next
 	s.transactions = wire.NewTransactionLayer(s.transport,
@@ -165,7 +165,6 @@ func (s *Server) read(ctx context.Context) (<-chan error, *sync.WaitGroup) {
 		read(func() error { return s.transport.ServeTCP(&guarded{l, s, ctx}) })
 	}
 	read(func() error { return s.transport.ServeWS(s.ws) })
-	read(func() error { return s.transport.ServeWSS(s.wss) })
 	return first, readers
 }
 
@@ -204,7 +203,6 @@ func (s *Server) closeSockets() {
 		_ = l.Close()
 	}
 	_ = s.ws.Close()
-	_ = s.wss.Close()
 }
 
 // prepareSipgo sets what sipgo keeps in variables of its package.

@@ -2,12 +2,16 @@ package sip
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
+	"github.com/gobwas/ws"
 )
 
 // socket is a UDP socket and where it is bound.
@@ -102,13 +106,104 @@ func (r *reader) ReadFrom(buf []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// transports are sipgo's with limits on how long a peer may not read.
+// transports are sipgo's, with limits on how long a peer may not read, and
+// without its habit of connecting to wherever the Via of a request points when
+// the connection it came by is gone.
 func transports() wire.TransportsConfig {
 	return wire.TransportsConfig{
-		TCP: &wire.TransportTCP{WriteTimeout: writeWithin},
-		WS:  &wire.TransportWS{WriteTimeout: writeWithin},
-		WSS: &wire.TransportWSS{TransportWS: &wire.TransportWS{WriteTimeout: writeWithin}},
+		TCP: &wire.TransportTCP{
+			WriteTimeout: writeWithin,
+			DialerCreate: func(net.Addr) net.Dialer {
+				return net.Dialer{ControlContext: func(ctx context.Context, _, _ string, _ syscall.RawConn) error {
+					if ctx.Value(ours{}) == nil {
+						return errNotAsked
+					}
+					return nil
+				}}
+			},
+		},
+		WS: &wire.TransportWS{
+			WriteTimeout: writeWithin,
+			DialerCreate: func(net.Addr) ws.Dialer {
+				return ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, errNotAsked }}
+			},
+		},
 	}
+}
+
+// ours marks the context of a request we send ourselves.
+type ours struct{}
+
+var errNotAsked = errors.New("not a connection we asked for")
+
+// noDNS keeps sipgo from looking up what strangers write. Where we send
+// ourselves we look up before.
+var noDNS = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNotAsked }}
+
+// connectTime is how long a look-up and a connection to a carrier may take.
+const connectTime = 5 * time.Second
+
+// send begins a transaction. ctx ends only the connecting, which is limited.
+func (s *Server) send(ctx context.Context, req *wire.Request) (*wire.ClientTx, error) {
+	ctx, done, err := s.direct(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return s.transactions.Request(ctx, req)
+}
+
+// sendACK sends an ACK, which has no transaction. Lost, it is sent again when
+// the 2xx comes again.
+func (s *Server) sendACK(ctx context.Context, ack *wire.Request) {
+	ctx, done, err := s.direct(ctx, ack)
+	if err != nil {
+		return
+	}
+	defer done()
+	conn, err := s.transport.ClientRequestConnection(ctx, ack)
+	if err != nil {
+		return
+	}
+	_ = conn.WriteMsg(ack)
+	_, _ = conn.TryClose()
+}
+
+// direct makes a request ready to be sent: its destination is an address, and
+// connecting there is allowed and limited.
+func (s *Server) direct(ctx context.Context, req *wire.Request) (context.Context, context.CancelFunc, error) {
+	host, port, err := net.SplitHostPort(req.Destination())
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = netip.ParseAddr(host)
+	if err == nil && req.Transport() == "UDP" {
+		return ctx, func() {}, nil // the usual case, without a timer
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, ours{}, true), connectTime)
+	if err != nil {
+		addr, err := lookUp(ctx, host)
+		if err != nil {
+			cancel()
+			return nil, nil, err
+		}
+		req.SetDestination(net.JoinHostPort(addr.String(), port))
+	}
+	return ctx, cancel, nil
+}
+
+// lookUp finds the address of a host; carriers in Russia are IPv4.
+func lookUp(ctx context.Context, host string) (netip.Addr, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("look up %s: %w", host, err)
+	}
+	for _, addr := range found {
+		if addr.Unmap().Is4() {
+			return addr.Unmap(), nil
+		}
+	}
+	return found[0], nil
 }
 
 // A TCP connection must speak within firstWord and then at least every idle.

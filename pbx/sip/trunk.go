@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
@@ -17,9 +18,10 @@ import (
 // trunk is a carrier in service.
 type trunk struct {
 	Trunk
-	host string
-	port int
-	busy atomic.Int32 // channels in use
+	host  string
+	port  int
+	busy  atomic.Int32 // channels in use
+	found atomic.Pointer[found]
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
@@ -56,21 +58,40 @@ func (t *trunk) seize() bool {
 
 func (t *trunk) release() { t.busy.Add(-1) }
 
-// resolve returns the address calls are sent to.
+// How long a look-up holds, and how long one may take while a call waits.
+const (
+	lookUpHolds = time.Minute
+	lookUpTime  = 3 * time.Second
+)
+
+// resolve returns the address calls are sent to. When the DNS is down the last
+// good answer stays.
 func (t *trunk) resolve(ctx context.Context) (netip.AddrPort, error) {
-	if ip, err := netip.ParseAddr(t.host); err == nil {
-		return netip.AddrPortFrom(ip, uint16(t.port)), nil
+	if addr, err := netip.ParseAddr(t.host); err == nil {
+		return netip.AddrPortFrom(addr, uint16(t.port)), nil
 	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
-	if err != nil {
+	last := t.found.Load()
+	if last != nil && time.Since(last.at) < lookUpHolds {
+		return netip.AddrPortFrom(last.addr, uint16(t.port)), nil
+	}
+	limit, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	addr, err := lookUp(limit, t.host)
+	switch {
+	case err == nil:
+		t.found.Store(&found{addr, time.Now()})
+	case last != nil:
+		addr = last.addr
+	default:
 		return netip.AddrPort{}, fmt.Errorf("trunk %s: %w: %w", t.Name, pbx.ErrUnreachable, err)
 	}
-	for _, ip := range found { // carriers in Russia are IPv4
-		if ip.Unmap().Is4() {
-			return netip.AddrPortFrom(ip.Unmap(), uint16(t.port)), nil
-		}
-	}
-	return netip.AddrPortFrom(found[0], uint16(t.port)), nil
+	return netip.AddrPortFrom(addr, uint16(t.port)), nil
+}
+
+// found is what the DNS said.
+type found struct {
+	addr netip.Addr
+	at   time.Time
 }
 
 // trunkFrom is the trunk a message comes from; nil: none.

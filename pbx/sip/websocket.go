@@ -54,17 +54,13 @@ func (s *Server) WebSocket() http.Handler {
 			return
 		}
 		conn.SetReadLimit(maxMessage - 1)
-		listener := s.ws
-		if r.TLS != nil {
-			listener = s.wss
-		}
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-		inner, err := listener.connect(r.Context(), net.TCPAddrFromAddrPort(from), local)
+		inner, err := s.ws.connect(r.Context(), net.TCPAddrFromAddrPort(from), local)
 		if err != nil {
 			return
 		}
-		pump(r.Context(), conn, inner, listener.done)
-		s.flowClosed(r.Context(), listener.network, r.RemoteAddr)
+		pump(r.Context(), conn, inner, s.ws.done)
+		s.flowClosed(r.Context(), "WS", r.RemoteAddr)
 	})
 }
 
@@ -128,14 +124,13 @@ func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn) {
 
 // innerListener hands sipgo connections made of memory.
 type innerListener struct {
-	network string // WS or WSS
-	conns   chan net.Conn
-	once    sync.Once
-	done    chan struct{}
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
 }
 
-func newInnerListener(network string) *innerListener {
-	return &innerListener{network: network, conns: make(chan net.Conn), done: make(chan struct{})}
+func newInnerListener() *innerListener {
+	return &innerListener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
 func (l *innerListener) Accept() (net.Conn, error) {
