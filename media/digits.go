@@ -17,9 +17,10 @@ type DigitReceiver struct {
 	digits chan Digit
 
 	mu     sync.Mutex
-	source uint32 // of the last event …
-	stamp  uint32 // … and when it began
-	began  bool
+	source uint32    // of the last event …
+	stamp  uint32    // … when it began …
+	heard  time.Time // … and when a packet of it came last; zero: never
+	spent  bool      // it was meant for who listened before, see Moved
 	last   Digit
 	way    way
 	at     time.Time
@@ -39,6 +40,9 @@ const (
 	// twoWays is how close the same key by two ways is one press: a phone that
 	// sends both sends them together, and a finger is not that quick.
 	twoWays = 250 * time.Millisecond
+	// eventRest is how long after the last packet of an event none of it can be
+	// under way: senders repeat it every 20 to 50 ms while the key is down.
+	eventRest = time.Second
 )
 
 // NewDigitReceiver has heard no key.
@@ -60,15 +64,29 @@ func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 	defer r.mu.Unlock()
 	// Every packet of an event has its timestamp, the repeated last ones too
 	// (RFC 4733 §2.2): any one of them is the key, the first that arrives. One
-	// of the event before may arrive late.
-	if r.began && p.Source == r.source {
+	// of the event before may arrive late. But a sender that has been still for a
+	// while presses anew, whatever its timestamps say: recordings of keys, as
+	// test tools send them, begin at the same one each time.
+	if p.Source == r.source && now.Sub(r.heard) < eventRest {
 		if newer := int32(p.Time - r.stamp); newer == 0 || newer < 0 && newer > -maxSkip {
-			return true
+			if newer == 0 {
+				r.heard = now
+			}
+			return !r.spent
 		}
 	}
-	r.source, r.stamp, r.began = p.Source, p.Time, true
+	r.source, r.stamp, r.heard, r.spent = p.Source, p.Time, now, false
 	r.press(Digit(e.Key), byEvent, now)
 	return true
+}
+
+// Moved is called when somebody else begins to listen to the party: a key that
+// is still down was pressed for who listened before. The driver does not hear
+// the 1 that called them.
+func (r *DigitReceiver) Moved() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spent = true
 }
 
 // Info takes a key by SIP INFO. It is false when the key is none, or has come

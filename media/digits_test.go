@@ -9,6 +9,26 @@ import (
 	"cabline/media/dtmf"
 )
 
+func TestAKeyStillDownWhenSomebodyElseListensIsNotPassedOn(t *testing.T) {
+	r, now := media.NewDigitReceiver(), time.Now()
+	event := func(key byte, stamp uint32) bool {
+		p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: 1, Time: stamp}
+		dtmf.Event{Key: key}.Put(p.Payload())
+		now = now.Add(frame)
+		return r.Event(&p, now)
+	}
+	if !event('1', 100) || !event('1', 100) {
+		t.Fatal("a key was not passed on")
+	}
+	r.Moved()
+	if event('1', 100) || event('1', 100) {
+		t.Error("the rest of the key went to who listens now")
+	}
+	if !event('2', 2000) {
+		t.Error("the next key was not passed on")
+	}
+}
+
 // told is one key arriving at a DigitReceiver.
 type told struct {
 	after  time.Duration
@@ -32,6 +52,9 @@ func TestEachPressIsOneDigit(t *testing.T) {
 		{"a source that counts from elsewhere begins anew", []told{{0, '1', false, 1, 900000}, {second, '1', false, 1, 100}}, "11"},
 		{"timestamps wrap", []told{{0, '1', false, 1, 0xffffff00}, {second, '2', false, 1, 0x100}}, "12"},
 		{"a first event at timestamp 0 counts", []told{{0, '1', false, 0, 0}}, "1"},
+		{"the same recording of a key, played again, is another press", []told{{0, '5', false, 1, 100}, {frame, '5', false, 1, 100}, {2 * second, '5', false, 1, 100}}, "55"},
+		{"a recording that begins earlier is another press", []told{{0, '9', false, 1, 4096}, {3 * second, '0', false, 1, 96}}, "90"},
+		{"a key held for long is one", []told{{0, '9', false, 1, 100}, {second * 9 / 10, '9', false, 1, 100}, {second * 9 / 10, '9', false, 1, 100}}, "9"},
 		{"INFO alone", []told{{0, '1', true, 0, 0}, {100 * time.Millisecond, '1', true, 0, 0}}, "11"},
 		{"INFO beside an event is one", []told{{0, '1', false, 1, 100}, {frame, '1', true, 0, 0}}, "1"},
 		{"an event beside INFO is one", []told{{0, '1', true, 0, 0}, {frame, '1', false, 1, 100}, {frame, '1', false, 1, 100}}, "1"},

@@ -56,6 +56,7 @@ func (p *Port) Plug(to media.Sink) {
 	defer p.rx.mu.Unlock()
 	if !p.rx.closed {
 		p.rx.sink = to
+		p.pressed.Moved()
 	}
 }
 

@@ -53,6 +53,7 @@ func (e *ear) plug(to media.Sink) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sink = to
+	e.digits.Moved()
 }
 
 func (e *ear) agree(event uint8) {

@@ -131,3 +131,28 @@ func TestSippClientsWithHabits(t *testing.T) {
 		})
 	}
 }
+
+// Keys from a pcap lead where they should: with nobody on duty and a short
+// queue, to the line for an operator and its end.
+func TestSippClientsWhoPressKeys(t *testing.T) {
+	t.Parallel()
+	for scenario, steps := range map[string][]string{
+		"client_presses_2":     {"chose operator", "wait for operator", "no operator came free"},
+		"client_repeats":       {"chose operator", "wait for operator", "no operator came free"},
+		"client_presses_wrong": {"no choice made", "wait for operator", "no operator came free"},
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			w, ctx := newWorldOf(t, Firm+"timeouts: {queue_max: 10s}\n"), within(t)
+			_, err := w.Order(ctx, order())
+			check(t, err)
+			w.sippClient(t, scenario, sippOptions{Wait: 2 * time.Second, Number: menuLine}).ends(t)
+			cdr, err := w.WaitCDR(ctx, clientPhone)
+			check(t, err)
+			words := cdr.Words()
+			if len(words) < 6 || !slices.Equal(words[3:6], steps) || cdr.Result != "no answer" {
+				t.Errorf("result %q, steps %q, want %q among them", cdr.Result, words, steps)
+			}
+		})
+	}
+}
