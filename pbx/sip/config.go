@@ -40,7 +40,7 @@ type Listen struct {
 	Addr    netip.AddrPort
 }
 
-// Trunk is a carrier, known by address.
+// Trunk is a carrier.
 type Trunk struct {
 	Name      string
 	Target    string         // host:port calls are sent to; empty: calls only come in
@@ -48,6 +48,10 @@ type Trunk struct {
 	From      []netip.Prefix // where its calls come from
 	CallerID  pbx.Phone      // shown when a call names no number of its own
 	Channels  int            // calls at once, both directions; 0: no limit
+
+	AuthUser string // of digest; empty: the carrier asks for no password
+	Password string
+	Realm    string // the only one the password is shown to; empty: the host
 }
 
 // Exchange is what arriving calls and registrations are told to.

@@ -17,6 +17,9 @@ var _ pbx.Dialer = (*Server)(nil)
 // patience is how long the peer may stay silent before it counts as dead: 5 s.
 func patience() time.Duration { return 10 * wire.T1 }
 
+// errDead is a peer that gives no sign of life.
+var errDead = errors.New("no sign of life")
+
 // Dial implements pbx.Dialer.
 func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 	if s.stopping.Load() {
@@ -118,10 +121,33 @@ func (l *Leg) lose(why error) {
 }
 
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
+// Where a trunk asks for its password the INVITE goes again, with the next
+// number in the same dialog.
 func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
+	l.sdp = sdp
+	var pass login
+	if l.trunk != nil {
+		pass = l.trunk.login()
+	}
+	for {
+		req := l.composeInvite(sdp, append(extra, pass.headers()...))
+		tx, err := l.server.send(ctx, req)
+		if err != nil {
+			err = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, err)
+			l.lose(err)
+			return err
+		}
+		tx.OnRetransmission(l.server.strayResponse)
+		again, err := l.wait(ctx, req, tx, &pass)
+		if !again {
+			return err
+		}
+	}
+}
+
+func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) *wire.Request {
 	l.mu.Lock()
 	l.localSeq++
-	l.sdp = sdp
 	req := l.compose(wire.INVITE, l.localSeq)
 	req.AppendHeader(l.contact())
 	l.mu.Unlock()
@@ -133,24 +159,16 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	}
 	req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(sdp)
-
-	tx, err := l.server.send(ctx, req)
-	if err != nil {
-		err = fmt.Errorf("%w: %w", pbx.ErrUnreachable, err)
-		l.lose(err)
-		return err
-	}
-	tx.OnRetransmission(l.server.strayResponse)
-	return l.wait(ctx, req, tx)
+	return req
 }
 
-// wait reads the answers to the INVITE.
-func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) error {
+// wait reads the answers to the INVITE. again is true where it asks for a
+// password that pass has now.
+func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pass *login) (again bool, why error) {
 	silence := time.NewTimer(patience())
 	defer silence.Stop()
 	heard, rang := false, false
 	for {
-		var why error
 		select {
 		case res := <-tx.Responses():
 			switch {
@@ -160,17 +178,24 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) er
 				continue
 			case res.IsSuccess():
 				tx.Terminate() // repetitions come to strayResponse
-				return l.established(res)
+				return false, l.established(res)
 			}
 			why = Rejection{res.StatusCode, res.Reason, rang}
+			if l.trunk != nil && challenged(res) {
+				no := pass.answer(req, res)
+				if no == nil {
+					return true, nil
+				}
+				why = fmt.Errorf("%w: %w", why, no)
+			}
 			l.lose(why)
-			return why
+			return false, why
 		case <-tx.Done():
-			why = fmt.Errorf("%w: %w", pbx.ErrUnreachable, tx.Err())
+			why = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, tx.Err())
 			l.lose(why)
-			return why
+			return false, why
 		case <-silence.C:
-			why = fmt.Errorf("no answer to INVITE within %s: %w", patience(), pbx.ErrUnreachable)
+			why = fmt.Errorf("no answer to INVITE within %s: %w: %w", patience(), errDead, pbx.ErrUnreachable)
 		case <-ctx.Done():
 			why = context.Cause(ctx)
 		}
@@ -178,7 +203,7 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx) er
 		l.finish(why)
 		l.mu.Unlock()
 		l.server.work.Go(func() { l.abandon(req, tx, heard, why) })
-		return why
+		return false, why
 	}
 }
 

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -46,6 +47,15 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	}
 	return t, nil
 }
+
+// login begins to pass the challenges to one request.
+func (t *trunk) login() login {
+	return login{user: t.AuthUser, password: t.Password, mine: func(realm string) bool { return realm == t.realm() }}
+}
+
+// realm is the one whose challenges may see the trunk's password: a callee's
+// may not (RFC 3261 §22.1).
+func (t *trunk) realm() string { return cmp.Or(t.Realm, t.host) }
 
 // seize takes a channel; release gives it back.
 func (t *trunk) seize() bool {
