@@ -64,7 +64,6 @@ func TestADialThatIsGivenUpIsCancelled(t *testing.T) {
 	done := b.dial(ctx, driver)
 	invite := carrier.want("INVITE")
 	carrier.send(invite.reply("180 Ringing", "far", ""))
-	time.Sleep(10 * time.Millisecond) // let the 180 arrive
 	giveUp(pbx.ErrNoAnswer)
 	if d := wait(t, "end of Dial", done); !errors.Is(d.err, pbx.ErrNoAnswer) || d.leg != nil {
 		t.Errorf("%v, %v", d.leg, d.err)
@@ -97,7 +96,6 @@ func TestA200ThatCrossesOurCANCELIsAcknowledgedAndEnded(t *testing.T) {
 	done := b.dial(ctx, driver)
 	invite := carrier.want("INVITE")
 	carrier.send(invite.reply("100 Trying", "", ""))
-	time.Sleep(10 * time.Millisecond)
 	giveUp(pbx.ErrNoAnswer)
 	wait(t, "end of Dial", done)
 	cancel := carrier.want("CANCEL")

@@ -115,7 +115,7 @@ func TestARepeatedINVITEMakesNoSecondCall(t *testing.T) {
 	k.want("SIP/2.0 200", "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP "+k.self+";branch="+branch)
 	wait(t, "leg", b.legs)
 	k.branch, k.seq, k.to = branch, 1, "<sip:74950000000@pbx.test>"
-	time.Sleep(wire.Timer_L + 100*time.Millisecond) // until the transaction is gone
+	k.silent(wire.Timer_L + 100*time.Millisecond) // until the transaction is gone
 	k.again("INVITE", sdpOffer)
 	k.silent(4 * wire.T1)
 	if len(b.legs) != 0 {
@@ -250,7 +250,7 @@ func TestAResponseSaysWhyNobodyAnswered(t *testing.T) {
 			carrier.send(invite.reply("100 Trying", "", ""))
 			if c.rang {
 				carrier.send(invite.reply("180 Ringing", "far", ""))
-				time.Sleep(20 * time.Millisecond) // sipgo deals with messages in any order
+				carrier.silent(200 * time.Millisecond) // sipgo deals with messages that come together in any order
 			}
 			carrier.send(invite.reply(fmt.Sprint(c.code, " Because"), "far", ""))
 			carrier.want("ACK")

@@ -35,7 +35,7 @@ type Server struct {
 	register  *registrar
 	cancels   cancels // that came before their INVITE
 	strangers strangers
-	log       *traceHandler // of sipgo
+	log       *libraryLog // of sipgo
 
 	legs     legTable
 	tagSeed  maphash.Seed
@@ -67,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.log = &traceHandler{logger: new(atomic.Pointer[zerolog.Logger])}
+	s.log = &libraryLog{logger: new(atomic.Pointer[zerolog.Logger])}
 	log := slog.New(s.log)
 	s.transport = wire.NewTransportLayer(noDNS, wire.NewParser(), nil,
 		wire.WithTransportLayerLogger(log), wire.WithTransportLayerTransports(transports()))

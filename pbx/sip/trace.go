@@ -10,19 +10,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// traceHandler writes sipgo's log at trace level, and little of it: at its own
+// libraryLog writes sipgo's log at trace level, and little of it: at its own
 // levels a scanner's junk would be printed whole, as an error.
-type traceHandler struct {
+type libraryLog struct {
 	logger *atomic.Pointer[zerolog.Logger] // nil until Serve
 	attrs  []slog.Attr
 }
 
-func (h *traceHandler) Enabled(context.Context, slog.Level) bool {
+func (h *libraryLog) Enabled(context.Context, slog.Level) bool {
 	l := h.logger.Load()
 	return l != nil && l.GetLevel() <= zerolog.TraceLevel && zerolog.GlobalLevel() <= zerolog.TraceLevel
 }
 
-func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
+func (h *libraryLog) Handle(ctx context.Context, r slog.Record) error {
 	brief := slog.NewRecord(r.Time, slog.LevelDebug-1, truncate(r.Message, 200), 0)
 	brief.AddAttrs(h.attrs...)
 	r.Attrs(func(a slog.Attr) bool {
@@ -32,11 +32,11 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 	return zerolog.NewSlogHandler(*h.logger.Load()).Handle(ctx, brief)
 }
 
-func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &traceHandler{logger: h.logger, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+func (h *libraryLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &libraryLog{logger: h.logger, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
-func (h *traceHandler) WithGroup(string) slog.Handler { return h }
+func (h *libraryLog) WithGroup(string) slog.Handler { return h }
 
 // trace notes that a message came, without the numbers in it.
 func (s *Server) trace(msg wire.Message) {
