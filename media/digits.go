@@ -12,15 +12,16 @@ import (
 
 // DigitReceiver makes one digit of each key a party presses, however often and
 // by however many ways the key arrives. Both kinds of ports have one. It is
-// safe for concurrent use.
+// safe for concurrent use, but for Inband and Audio.
 type DigitReceiver struct {
 	digits chan Digit
+	tones  *tones // nil: keys are not looked for in the sound
 
 	mu     sync.Mutex
 	source uint32    // of the last event …
 	stamp  uint32    // … when it began …
 	heard  time.Time // … and when a packet of it came last; zero: never
-	spent  bool      // it was meant for who listened before, see Moved
+	spent  bool      // it was meant for who listened before, see Moved, or came another way
 	last   Digit
 	way    way
 	at     time.Time
@@ -32,6 +33,7 @@ type way uint8
 const (
 	byEvent way = iota // RFC 4733
 	byInfo             // SIP INFO
+	byTone             // in the sound
 )
 
 const (
@@ -53,8 +55,8 @@ func NewDigitReceiver() *DigitReceiver {
 // Digits are the keys. The channel drops when it is full and is never closed.
 func (r *DigitReceiver) Digits() <-chan Digit { return r.digits }
 
-// Event takes a telephone-event packet. It is false when that is none of a
-// key: nobody should get it.
+// Event takes a telephone-event packet. It is false when nobody should get it:
+// it is none of a key, or of one that has come another way and is passed on.
 func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 	e, ok := dtmf.Parse(p.Payload())
 	if !ok {
@@ -75,9 +77,9 @@ func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 			return !r.spent
 		}
 	}
-	r.source, r.stamp, r.heard, r.spent = p.Source, p.Time, now, false
-	r.press(Digit(e.Key), byEvent, now)
-	return true
+	r.source, r.stamp, r.heard = p.Source, p.Time, now
+	r.spent = !r.press(Digit(e.Key), byEvent, now)
+	return !r.spent
 }
 
 // Moved is called when somebody else begins to listen to the party: a key that
@@ -90,7 +92,7 @@ func (r *DigitReceiver) Moved() {
 }
 
 // Info takes a key by SIP INFO. It is false when the key is none, or has come
-// as an event already.
+// another way already.
 func (r *DigitReceiver) Info(d Digit, now time.Time) bool {
 	if !dtmf.Valid(byte(d)) {
 		return false
@@ -156,6 +158,13 @@ func (s *DigitSender) UseEvents(yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = yes
+}
+
+// TakesEvents says whether the party takes telephone-event.
+func (s *DigitSender) TakesEvents() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.events
 }
 
 // Busy says that a key is being sent: nobody else should speak meanwhile.

@@ -73,9 +73,7 @@ func TestEachPressIsOneDigit(t *testing.T) {
 				}
 				p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: k.source, Time: k.stamp}
 				dtmf.Event{Key: k.key}.Put(p.Payload())
-				if !r.Event(&p, now) {
-					t.Error("an event was refused")
-				}
+				r.Event(&p, now)
 			}
 			var got string
 			for len(r.Digits()) > 0 {

@@ -44,6 +44,9 @@ func newPort(r *Relay, o Options) *Port {
 		cname:      randomName(),
 	}
 	p.rx.latching = o.Latching
+	if o.InbandDigits {
+		p.pressed.Inband()
+	}
 	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32()), rand.Uint32())
 	p.pressing = media.NewDigitSender(r.clock, p.tx.press)
 	p.talk = newNegotiation(o.Advertise)
@@ -70,6 +73,9 @@ func (p *Port) Digits() <-chan media.Digit { return p.pressed.Digits() }
 
 // SendDigit presses a key towards the party.
 func (p *Port) SendDigit(d media.Digit) { p.pressing.Send(d) }
+
+// TakesEvents says whether telephone-event is agreed on; see media.Retell.
+func (p *Port) TakesEvents() bool { return p.pressing.TakesEvents() }
 
 // Heard takes a key of the party which arrived by SIP INFO. One that came in
 // the audio too counts once.

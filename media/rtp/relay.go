@@ -97,6 +97,10 @@ type Options struct {
 	Bind      netip.Addr // the address to receive at and send from
 	Advertise netip.Addr // written into SDP where the party reaches us by another; zero: Bind
 	Latching  Latching
+
+	// InbandDigits has keys looked for in the sound too, for carriers who send no
+	// events; it costs some 2 µs a packet.
+	InbandDigits bool
 }
 
 // Open takes a port for one party. ErrNoPorts: all are in use.

@@ -63,8 +63,17 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 		r.packet.Codec = media.PCMU
 	}
 	r.reception.Take(&r.packet, now)
-	if r.kinds[payloadType&0x7f] == comfort || r.packet.Event && !p.pressed.Event(&r.packet, now) {
+	switch r.kinds[payloadType&0x7f] {
+	case comfort:
 		return
+	case event:
+		if !p.pressed.Event(&r.packet, now) {
+			return
+		}
+	default:
+		if d, ok := p.pressed.Audio(&r.packet, now); ok {
+			media.Retell(d, r.sink)
+		}
 	}
 	if r.sink != nil {
 		r.sink.WriteRTP(&r.packet)

@@ -84,8 +84,12 @@ func (e *ear) Write(b []byte) (int, error) {
 	}
 	now := time.Now()
 	e.reception.Take(&e.packet, now)
-	if e.packet.Event && !e.digits.Event(&e.packet, now) {
-		return len(b), nil
+	if e.packet.Event {
+		if !e.digits.Event(&e.packet, now) {
+			return len(b), nil
+		}
+	} else if d, ok := e.digits.Audio(&e.packet, now); ok {
+		media.Retell(d, e.sink)
 	}
 	if e.sink != nil {
 		e.sink.WriteRTP(&e.packet)

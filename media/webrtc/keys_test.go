@@ -11,6 +11,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/dtmf"
+	"cabline/media/g711"
 	"cabline/media/webrtc"
 )
 
@@ -182,4 +183,35 @@ func TestSpeechGoesOnAfterAKey(t *testing.T) {
 	eventually(t, "key", func() bool { _, n := c.keys(t); return cmp.Equal(n, []int{7}) })
 	defer saying(t, 1000, p.Play)()
 	c.tone(t, "1000 Hz after the key", 1000)
+}
+
+func TestKeysInTheSoundAreDigitsWhereAskedFor(t *testing.T) {
+	clock := media.NewClock()
+	defer clock.Close()
+	for _, asked := range []bool{true, false} {
+		b, err := webrtc.Listen(webrtc.Config{Addr: netip.MustParseAddrPort(loopback), Clock: clock, InbandDigits: asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, c := open(t, b), newChrome(t)
+		c.call(p, false)
+		for i := range uint16(8) {
+			packet := &media.Packet{Buf: make([]byte, media.HeaderSize+media.FrameSize, 256), Start: media.HeaderSize, Seq: i, Time: uint32(i) * media.FrameSize}
+			for k := range packet.Payload() {
+				packet.Payload()[k] = g711.EncodeALaw(dtmf.Tones('6', int(i)*media.FrameSize+k))
+			}
+			c.WriteRTP(packet)
+		}
+		eventually(t, "last packet", func() bool { return p.Stats().Received == 8 })
+		var keys []media.Digit
+		for len(p.Digits()) > 0 {
+			keys = append(keys, <-p.Digits())
+		}
+		if want := map[bool]string{true: "6"}[asked]; string(bytesOf(keys)) != want {
+			t.Errorf("keys %c where they were asked for: %v", keys, asked)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

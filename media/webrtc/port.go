@@ -52,6 +52,9 @@ func newPort(b *Browsers) *Port {
 		gathered: make(chan struct{}, 1),
 	}
 	p.ear.digits = media.NewDigitReceiver()
+	if b.inband {
+		p.ear.digits.Inband()
+	}
 	p.voice.keys = media.NewDigitSender(b.clock, p.voice.press)
 	return p
 }
@@ -83,6 +86,9 @@ func (p *Port) Play(ctx context.Context, what media.Speech) error {
 
 // Digits are the keys the operator presses; see media.Port.
 func (p *Port) Digits() <-chan media.Digit { return p.ear.digits.Digits() }
+
+// TakesEvents says whether telephone-event is agreed on; see media.Retell.
+func (p *Port) TakesEvents() bool { return p.voice.keys.TakesEvents() }
 
 // Heard takes a key of the browser which arrived by SIP INFO. It goes where a
 // key in the audio goes, to Digits and to the port plugged in; one that comes

@@ -47,11 +47,16 @@ type Config struct {
 	Addr   netip.AddrPort // the UDP port of all browsers; port 0: any free one
 	Public netip.Addr     // offered to browsers besides our own addresses; zero: none
 	Clock  *media.Clock   // paces what is played and pressed
+
+	// InbandDigits has keys looked for in the sound too, for clients who send no
+	// events; every browser does.
+	InbandDigits bool
 }
 
 // Browsers is the UDP port that all browsers share.
 type Browsers struct {
 	clock       *media.Clock
+	inband      bool
 	mux         *ice.UDPMuxDefault
 	settings    webrtc.SettingEngine
 	codecs      *webrtc.MediaEngine
@@ -65,7 +70,7 @@ type Browsers struct {
 
 // Listen opens the port for browsers.
 func Listen(c Config) (*Browsers, error) {
-	b := &Browsers{clock: c.Clock, ports: make(map[*Port]struct{}), codecs: new(webrtc.MediaEngine)}
+	b := &Browsers{clock: c.Clock, inband: c.InbandDigits, ports: make(map[*Port]struct{}), codecs: new(webrtc.MediaEngine)}
 	if err := b.identify(); err != nil {
 		return nil, fmt.Errorf("make a certificate for browsers: %w", err)
 	}

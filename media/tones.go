@@ -1,0 +1,90 @@
+package media
+
+import (
+	"time"
+
+	"cabline/media/dtmf"
+	"cabline/media/g711"
+)
+
+// tones looks for keys in the sound of a party.
+type tones struct {
+	detector dtmf.Detector
+	samples  [FrameSize]int16
+	source   uint32
+	next     uint32 // the timestamp at which its sound goes on
+}
+
+// longGap is a silence in timestamps that is no loss of one key's packets.
+const longGap = Rate / 10 // samples
+
+// Inband has keys looked for in the sound too, from the first packet on: for
+// parties who send no events.
+func (r *DigitReceiver) Inband() { r.tones = new(tones) }
+
+// Audio takes a packet of audio, before anyone changes it, and returns the key
+// whose press it makes certain, some 30 ms after the press began. It is false
+// when there is none, or it has come another way already. Audio has one user at
+// a time.
+func (r *DigitReceiver) Audio(p *Packet, now time.Time) (d Digit, ok bool) {
+	if r.tones == nil || !r.tones.follow(p) {
+		return 0, false
+	}
+	for payload := p.Payload(); len(payload) > 0; {
+		samples, rest := r.tones.decode(payload, p.Codec)
+		for payload = rest; len(samples) > 0; {
+			var key byte
+			if key, samples = r.tones.detector.Hear(samples); key == 0 {
+				continue
+			}
+			r.mu.Lock()
+			if r.press(Digit(key), byTone, now) {
+				d, ok = Digit(key), true
+			}
+			r.mu.Unlock()
+		}
+	}
+	return d, ok
+}
+
+// follow is false for a packet that comes late: its place is taken.
+func (t *tones) follow(p *Packet) bool {
+	gap := int32(p.Time - t.next)
+	switch {
+	case p.Source != t.source || gap > longGap || gap < -maxSkip:
+		t.detector.Pause()
+	case gap < 0:
+		return false
+	}
+	t.source, t.next = p.Source, p.Time+uint32(len(p.Payload()))
+	return true
+}
+
+// decode is the beginning of a payload, a frame at most, and the rest of it.
+func (t *tones) decode(payload []byte, c Codec) (samples []int16, rest []byte) {
+	n := min(len(payload), len(t.samples))
+	samples = t.samples[:n]
+	if c == PCMU {
+		for i, b := range payload[:n] {
+			samples[i] = g711.DecodeMuLaw(b)
+		}
+	} else {
+		for i, b := range payload[:n] {
+			samples[i] = g711.DecodeALaw(b)
+		}
+	}
+	return samples, payload[n:]
+}
+
+// Retell presses a key that was found in the sound towards whoever hears that
+// sound, where it is a party who takes events; that party has heard the first
+// 30 ms of the tones. Another one hears all of them and needs nothing.
+func Retell(d Digit, to Sink) {
+	other, ok := to.(interface {
+		Port
+		TakesEvents() bool
+	})
+	if ok && other.TakesEvents() {
+		other.SendDigit(d)
+	}
+}
