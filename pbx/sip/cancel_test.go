@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
