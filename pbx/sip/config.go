@@ -32,6 +32,7 @@ type Config struct {
 
 	minExpires time.Duration // of a registration; 1 min
 	maxSources int           // of UDP messages known to sipgo at once; 20000
+	backOff    time.Duration // after the first failure to register; 2 s
 }
 
 // Listen is one address to receive SIP on.
@@ -45,13 +46,22 @@ type Trunk struct {
 	Name      string
 	Target    string         // host:port calls are sent to; empty: calls only come in
 	Transport string         // "udp" (default) or "tcp"
-	From      []netip.Prefix // where its calls come from
+	From      []netip.Prefix // where its calls come from; empty and Register: the registrar's addresses, calls to the account
 	CallerID  pbx.Phone      // shown when a call names no number of its own
 	Channels  int            // calls at once, both directions; 0: no limit
 
 	AuthUser string // of digest; empty: the carrier asks for no password
 	Password string
-	Realm    string // the only one the password is shown to; empty: the host
+	// Realm may see the password when we call; the registrar's may too, and where
+	// neither is known, Domain or else the host.
+	Realm    string
+	Domain   string // in From, To and the request line; empty: the address itself
+	FromUser string // the user in From; empty: the number shown, and in REGISTER AuthUser up to an @
+	Proxy    string // outbound, host or host:port; always used as a loose router
+
+	Register bool          // with Target, or with Proxy where there is one
+	Expires  time.Duration // asked of the registrar; 10 min
+	Line     pbx.Phone     // the number that calls to the account itself are for
 }
 
 // Exchange is what arriving calls and registrations are told to.
@@ -91,6 +101,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minExpires == 0 {
 		c.minExpires = time.Minute
+	}
+	if c.backOff == 0 {
+		c.backOff = 2 * time.Second
 	}
 	if c.Accounts == nil {
 		c.Accounts = func(string) (string, bool) { return "", false }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,12 +68,22 @@ func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialo
 	if from == "" {
 		from = t.CallerID
 	}
-	return dialog{
+	d := dialog{
 		path: p, callID: newCallID(), localTag: newTag(),
 		local:  numberURI(from, p.here.String(), 0),
 		remote: numberURI(to.Number, t.host, 0),
 		target: numberURI(to.Number, peer.Addr().String(), int(peer.Port())),
-	}, nil
+	}
+	if t.FromUser != "" {
+		d.local.User = t.user()
+	}
+	if t.Domain != "" || t.Register || t.Proxy != "" {
+		d.local.Host = cmp.Or(t.Domain, t.host)
+		d.target = t.uri(d.target.User)
+		d.remote = d.target
+		t.lead(&d, peer)
+	}
+	return d, nil
 }
 
 func numberURI(number pbx.Phone, host string, port int) wire.Uri {

@@ -32,6 +32,7 @@ type dialog struct {
 	local, remote       wire.Uri // as in From and To
 	target              wire.Uri // where requests are sent: the peer's Contact
 	routes              []wire.Uri
+	next                string // host:port of a carrier, until it has said where it is
 	localSeq, remoteSeq uint32
 }
 
@@ -79,6 +80,10 @@ func (d *dialog) aim(req *wire.Request) {
 		req.SetDestination(d.flow)
 		return
 	}
+	if d.next != "" {
+		req.SetDestination(d.next)
+		return
+	}
 	next := &d.target
 	if len(d.routes) > 0 {
 		next = &d.routes[0]
@@ -116,7 +121,7 @@ func (d *dialog) hear(contact *wire.ContactHeader, routes []wire.Uri) error {
 			return fmt.Errorf("Record-Route: %w", errMalformed)
 		}
 	}
-	d.target, d.routes = target, routes
+	d.target, d.routes, d.next = target, routes, ""
 	return nil
 }
 

@@ -39,6 +39,9 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 		who.number = callerOf(req, s.cfg.Country)
 	}
 	to := numberIn(&req.Recipient, s.cfg.Country)
+	if who.trunk != nil {
+		to = who.trunk.dialled(req, s.cfg.Country)
+	}
 	if code := s.admit(req, who, to); code != 0 {
 		s.answer(req, tx, code, reasons(req, code)...)
 		return

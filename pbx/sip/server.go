@@ -128,6 +128,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	})
 	ended, readers := s.read(calls)
 	s.work.Go(func() { s.expire(calls) })
+	for _, t := range s.trunks {
+		if t.Register {
+			s.work.Go(func() { s.stayRegistered(calls, t) })
+		}
+	}
 
 	var err error
 	select {
@@ -178,7 +183,7 @@ func (s *Server) sayGoodbye(ctx context.Context) {
 			zerolog.Ctx(ctx).Debug().Err(err).Msg("hang up at shutdown")
 		}
 	}
-	if !s.idle() {
+	if !s.idle() && s.legs.count() > 0 {
 		zerolog.Ctx(ctx).Warn().Int("legs", s.legs.count()).Msg("stopped with calls still open")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -192,18 +193,27 @@ func (s *Server) direct(ctx context.Context, req *wire.Request) (context.Context
 	return ctx, cancel, nil
 }
 
-// lookUp finds the address of a host; carriers in Russia are IPv4.
+// lookUp finds the address of a host.
 func lookUp(ctx context.Context, host string) (netip.Addr, error) {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := lookUpAll(ctx, host)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("look up %s: %w", host, err)
-	}
-	for _, addr := range found {
-		if addr.Unmap().Is4() {
-			return addr.Unmap(), nil
-		}
+		return netip.Addr{}, err
 	}
 	return found[0], nil
+}
+
+// lookUpAll finds the addresses of a host, which may be one itself; carriers in
+// Russia are IPv4, so those come first.
+func lookUpAll(ctx context.Context, host string) ([]netip.Addr, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", host, err)
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	return found, nil
 }
 
 // A TCP connection must speak within firstWord and then at least every idle.

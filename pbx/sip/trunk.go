@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,14 +21,20 @@ import (
 // trunk is a carrier in service.
 type trunk struct {
 	Trunk
-	host  string
-	port  int
-	busy  atomic.Int32 // channels in use
-	found atomic.Pointer[found]
+	host    string // of Target
+	port    int
+	hop     string // where requests are sent first: the proxy, or the target
+	hopPort int
+	busy    atomic.Int32 // channels in use
+	found   atomic.Pointer[found]
+	learned atomic.Pointer[string] // the registrar's realm
+
+	mu    sync.Mutex // guards all below
+	state TrunkState
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
-	t := &trunk{Trunk: cfg, port: 5060}
+	t := &trunk{Trunk: cfg, state: TrunkState{Name: cfg.Name}}
 	switch t.Transport {
 	case "":
 		t.Transport = "udp"
@@ -34,28 +42,77 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	default:
 		return nil, fmt.Errorf("trunk %q: transport %q: only udp and tcp", t.Name, t.Transport)
 	}
-	t.host = strings.Trim(t.Target, "[]")
-	if host, port, err := net.SplitHostPort(t.Target); err == nil {
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("trunk %q: port %q", t.Name, port)
-		}
-		t.host, t.port = host, int(number)
+	var err error
+	if t.host, t.port, err = hostPort(t.Target); err == nil {
+		t.hop, t.hopPort, err = hostPort(cmp.Or(t.Proxy, t.Target))
 	}
-	if t.Target != "" && !word(t.host) {
-		return nil, fmt.Errorf("trunk %q: target %q is no address", t.Name, t.Target)
+	if err != nil {
+		return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
+	}
+	if t.Register && (t.Target == "" || t.user() == "") {
+		return nil, fmt.Errorf("trunk %q: to register, it needs a target and a user", t.Name)
 	}
 	return t, nil
 }
 
-// login begins to pass the challenges to one request.
-func (t *trunk) login() login {
-	return login{user: t.AuthUser, password: t.Password, mine: func(realm string) bool { return realm == t.realm() }}
+// hostPort takes a target apart; the port is 5060 where it names none.
+func hostPort(target string) (string, int, error) {
+	name, port, err := net.SplitHostPort(target)
+	if err != nil {
+		name, port = strings.Trim(target, "[]"), "5060"
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("port %q", port)
+	}
+	if target != "" && (name == "" || !word(name)) {
+		return "", 0, fmt.Errorf("target %q is no address", target)
+	}
+	return name, int(number), nil
 }
 
-// realm is the one whose challenges may see the trunk's password: a callee's
-// may not (RFC 3261 §22.1).
-func (t *trunk) realm() string { return cmp.Or(t.Realm, t.host) }
+// user is the name of our account at the carrier.
+func (t *trunk) user() string {
+	user, _, _ := strings.Cut(cmp.Or(t.FromUser, t.AuthUser), "@")
+	return token(user)
+}
+
+// uri is the address of a user at the carrier.
+func (t *trunk) uri(user string) wire.Uri {
+	uri := wire.Uri{Scheme: "sip", User: user, Host: cmp.Or(t.Domain, t.host)}
+	if t.Domain == "" && t.port != 5060 {
+		uri.Port = t.port
+	}
+	return uri
+}
+
+// login begins to pass the challenges to one request.
+func (t *trunk) login() login { return login{user: t.AuthUser, password: t.Password, mine: t.mine} }
+
+// mine says whether a realm's challenges may see the trunk's password when we
+// call: a callee's may not (RFC 3261 §22.1).
+func (t *trunk) mine(realm string) bool {
+	learned := t.learned.Load()
+	switch {
+	case realm == "":
+		return false
+	case t.Realm == "" && learned == nil:
+		return realm == cmp.Or(t.Domain, t.host)
+	}
+	return realm == t.Realm || learned != nil && realm == *learned
+}
+
+// lead sets a dialog's first hop: the peer, which the request line need not
+// name, and the proxy before it.
+func (t *trunk) lead(d *dialog, peer netip.AddrPort) {
+	d.next = peer.String()
+	if t.Proxy != "" {
+		d.routes = []wire.Uri{{Scheme: "sip", Host: t.hop, UriParams: wire.HeaderParams{{K: "lr"}}}}
+		if t.hopPort != 5060 {
+			d.routes[0].Port = t.hopPort
+		}
+	}
+}
 
 // seize takes a channel; release gives it back.
 func (t *trunk) seize() bool {
@@ -77,34 +134,57 @@ const (
 // resolve returns the address calls are sent to. When the DNS is down the last
 // good answer stays.
 func (t *trunk) resolve(ctx context.Context) (netip.AddrPort, error) {
-	if addr, err := netip.ParseAddr(t.host); err == nil {
-		return netip.AddrPortFrom(addr, uint16(t.port)), nil
-	}
 	last := t.found.Load()
 	if last != nil && time.Since(last.at) < lookUpHolds {
-		return netip.AddrPortFrom(last.addr, uint16(t.port)), nil
+		return last.first(t), nil
 	}
 	limit, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
-	addr, err := lookUp(limit, t.host)
+	addrs, err := lookUpAll(limit, t.hop)
 	switch {
 	case err == nil:
-		t.found.Store(&found{addr, time.Now()})
-	case last != nil:
-		addr = last.addr
-	default:
+		last = &found{addrs, time.Now()}
+		t.found.Store(last)
+	case last == nil:
 		return netip.AddrPort{}, fmt.Errorf("trunk %s: %w: %w", t.Name, pbx.ErrUnreachable, err)
 	}
-	return netip.AddrPortFrom(addr, uint16(t.port)), nil
+	return last.first(t), nil
 }
 
 // found is what the DNS said.
 type found struct {
-	addr netip.Addr
-	at   time.Time
+	addrs []netip.Addr // never empty
+	at    time.Time
 }
 
-// trunkFrom is the trunk a message comes from; nil: none.
+func (f *found) first(t *trunk) netip.AddrPort {
+	return netip.AddrPortFrom(f.addrs[0], uint16(t.hopPort))
+}
+
+// calls says whether calls of this trunk come from an address.
+func (t *trunk) calls(from netip.Addr) bool {
+	if len(t.From) > 0 {
+		return slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(from) })
+	}
+	last := t.found.Load()
+	return t.Register && last != nil && slices.Contains(last.addrs, from)
+}
+
+// dialled is the number a call from the trunk is for.
+func (t *trunk) dialled(req *wire.Request, country string) pbx.Phone {
+	if !t.Register || req.Recipient.User != t.user() {
+		return numberIn(&req.Recipient, country)
+	}
+	if to := &req.To().Address; to.User != t.user() {
+		if number := numberIn(to, country); number != "" {
+			return number
+		}
+	}
+	return cmp.Or(t.Line, numberIn(&req.Recipient, country))
+}
+
+// trunkFrom is the trunk a message comes from; nil: none. Of several accounts at
+// one address it is the one that is called.
 func (s *Server) trunkFrom(req *wire.Request) *trunk {
 	if n := req.Transport(); n != "UDP" && n != "TCP" {
 		return nil
@@ -113,14 +193,17 @@ func (s *Server) trunkFrom(req *wire.Request) *trunk {
 	if err != nil {
 		return nil
 	}
+	var other *trunk
 	for _, t := range s.trunks {
-		for _, prefix := range t.From {
-			if prefix.Contains(source.Addr().Unmap()) {
-				return t
-			}
+		switch {
+		case !t.calls(source.Addr().Unmap()):
+		case t.Register && t.user() == req.Recipient.User:
+			return t
+		case other == nil && len(t.From) > 0:
+			other = t
 		}
 	}
-	return nil
+	return other
 }
 
 // seizeFor takes a channel of a trunk to call over.
