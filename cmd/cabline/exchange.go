@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -182,9 +184,24 @@ func (x *exchange) sipConfig() sip.Config {
 	}
 	for _, t := range x.cfg.Trunks {
 		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, From: t.From,
-			CallerID: t.CallerID, Channels: t.Channels})
+			CallerID: t.CallerID, Channels: t.Channels,
+			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
+			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t)})
 	}
 	return cfg
+}
+
+// lineOf is the line that calls to a trunk's login are for: the one with that
+// number, or else the trunk's first.
+func lineOf(cfg *config.Config, t config.Trunk) (line pbx.Phone) {
+	login, _, _ := strings.Cut(cmp.Or(t.FromUser, t.AuthUser), "@")
+	number, _ := pbx.ParsePhone(login, cfg.Firm.Country) // a login need not be one
+	for _, l := range cfg.Lines {
+		if l.Trunk == t.Name && (line == "" || l.Number == number) {
+			line = l.Number
+		}
+	}
+	return line
 }
 
 // console is the pages and the REST, with others' handlers mounted.
@@ -218,6 +235,13 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Mount:         mount,
 		Metrics:       x.metrics,
 		Registrations: func() int { return len(x.sip.Registrations()) },
+		Trunks: func() map[string]bool {
+			up := map[string]bool{}
+			for _, t := range x.sip.Trunks() {
+				up[t.Name] = t.Up
+			}
+			return up
+		},
 	})
 }
 

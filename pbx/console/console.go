@@ -86,8 +86,9 @@ type Config struct {
 	// http.ServeMux: "/ws", "GET /demo/api/info". They guard themselves.
 	Mount map[string]http.Handler
 
-	Metrics       *Metrics   // nil: made here
-	Registrations func() int // phones and browsers logged in over SIP; nil: not told
+	Metrics       *Metrics               // nil: made here
+	Registrations func() int             // phones and browsers logged in over SIP; nil: not told
+	Trunks        func() map[string]bool // which trunks there are and can be used; nil: unknown
 }
 
 // Console answers HTTP requests.

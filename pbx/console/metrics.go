@@ -112,6 +112,18 @@ func (m *Metrics) watch(c Config) error {
 	if c.Registrations != nil {
 		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))
 	}
+	if c.Trunks != nil {
+		for name := range c.Trunks() { // they stay the same
+			errs = append(errs, m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cabline_trunk_up",
+				Help:        "1 while a trunk can be called over: registered, where it registers.",
+				ConstLabels: prometheus.Labels{"trunk": name}}, func() float64 {
+				if c.Trunks()[name] {
+					return 1
+				}
+				return 0
+			})))
+		}
+	}
 	return errors.Join(errs...)
 }
 

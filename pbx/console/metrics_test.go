@@ -21,6 +21,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	h := newHouse(t, func(c *Config) {
 		c.Metrics = metrics
 		c.Registrations = func() int { return 3 }
+		c.Trunks = func() map[string]bool { return map[string]bool{"carrier": true, "Облако \"1\"": false} }
 	})
 	store := metrics.Store(h.db)
 	for i, result := range []string{"completed", "completed", "hung up"} {
@@ -60,6 +61,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,
 		`cabline_registrations 3`,
+		`cabline_trunk_up{trunk="carrier"} 1`,
+		`cabline_trunk_up{trunk="Облако \"1\""} 0`,
 		`cabline_rtp_packets_total{party="client",what="received"} 4`,
 		`cabline_rtp_packets_total{party="client",what="sent"} 8`,
 		`cabline_rtp_packets_total{party="client",what="lost"} 12`,

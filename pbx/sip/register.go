@@ -17,6 +17,7 @@ import (
 // TrunkState is how a trunk is.
 type TrunkState struct {
 	Name       string
+	Up         bool      // it can be called over, as far as we know
 	Registered bool      // always false for trunks that do not register
 	Since      time.Time // when Registered became what it is; zero: nothing was tried yet
 	LastError  string    // why it is not registered
@@ -27,8 +28,10 @@ func (s *Server) Trunks() []TrunkState {
 	var all []TrunkState
 	for _, t := range s.trunks {
 		t.mu.Lock()
-		all = append(all, t.state)
+		state := t.state
 		t.mu.Unlock()
+		state.Up = !t.Register || state.Registered
+		all = append(all, state)
 	}
 	return all
 }

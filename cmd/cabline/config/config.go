@@ -63,14 +63,24 @@ type Web struct {
 	Origins []Origin `yaml:"origins"`
 }
 
-// Trunk is a carrier known by its addresses.
+// Trunk is a carrier, known by its addresses or by an account.
 type Trunk struct {
 	Name      string         `yaml:"name"`
 	Host      string         `yaml:"host"` // host:port, the port always there after Load
 	Transport string         `yaml:"transport"`
-	From      []netip.Prefix `yaml:"from"` // never empty after Load
+	From      []netip.Prefix `yaml:"from"` // empty after Load only where Register is set: the registrar's addresses
 	CallerID  pbx.Phone      `yaml:"caller_id"`
 	Channels  int            `yaml:"channels"` // calls at a time, both ways; 0: the carrier's own limit
+
+	Register      bool          `yaml:"register"`
+	AuthUser      string        `yaml:"auth_user"` // empty: the carrier asks for no password
+	Password      Secret        `yaml:"password"`
+	PasswordEnv   string        `yaml:"password_env"`
+	Realm         string        `yaml:"realm"`
+	Domain        string        `yaml:"domain"`
+	FromUser      string        `yaml:"from_user"`
+	OutboundProxy OutboundProxy `yaml:"outbound_proxy"`
+	Expires       time.Duration `yaml:"expires"`
 }
 
 // Line is one of the firm's numbers.
@@ -159,6 +169,11 @@ func (c *Config) Secrets() []string {
 	secrets := []string{c.Dispatch.Token.Reveal()}
 	for _, o := range c.Operators {
 		secrets = append(secrets, o.HA1.Reveal())
+	}
+	for _, t := range c.Trunks {
+		if t.Password != "" {
+			secrets = append(secrets, t.Password.Reveal())
+		}
 	}
 	return secrets
 }

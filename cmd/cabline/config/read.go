@@ -124,6 +124,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, func(s string) (Secret, error) { return Secret(s), nil })
 	case *pbx.Phone: // made a number of in rules.go, when the country is known
 		value(r, name, n, p, func(s string) (pbx.Phone, error) { return pbx.Phone(s), nil })
+	case *bool:
+		value(r, name, n, p, parseBool)
 	case *int:
 		value(r, name, n, p, parseInt)
 	case *time.Duration:
@@ -138,6 +140,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, parseDialPrefix)
 	case *Origin:
 		value(r, name, n, p, parseOrigin)
+	case *OutboundProxy:
+		value(r, name, n, p, parseOutboundProxy)
 	case *PortRange:
 		value(r, name, n, p, parsePorts)
 	case *SIPListen:

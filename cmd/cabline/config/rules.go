@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/md5" // of which digest access authentication is made; JsSIP knows no other
 	"encoding/hex"
 	"fmt"
@@ -46,7 +47,7 @@ func (r *reader) rules(c *Config, env Env) {
 	if c.Dispatch.Token == "" {
 		r.problem(r.at[&c.Dispatch], "dispatch: token missing; set it in dispatch.token or CABLINE_DISPATCH_TOKEN")
 	}
-	r.trunks(c)
+	r.trunks(c, env)
 	r.lines(c)
 	r.operators(c, env)
 	r.branches(c)
@@ -130,7 +131,7 @@ func show(v any) string {
 	return fmt.Sprint(v)
 }
 
-func (r *reader) trunks(c *Config) {
+func (r *reader) trunks(c *Config, env Env) {
 	channels := 0
 	for i := range c.Trunks {
 		t := &c.Trunks[i]
@@ -142,6 +143,7 @@ func (r *reader) trunks(c *Config) {
 		}
 		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp"})
 		r.host(t)
+		r.account(t, env)
 		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)
 		channels += t.Channels
 	}
@@ -161,20 +163,17 @@ func (r *reader) host(t *Trunk) {
 		r.missing(t, "trunks: host is missing; write the carrier's address, such as sip.carrier.ru:5060")
 		return
 	}
-	host, port, err := net.SplitHostPort(t.Host)
-	if err != nil {
-		host, port = strings.Trim(t.Host, "[]"), "5060"
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	addr, noAddr := netip.ParseAddr(host)
-	if err != nil || n == 0 || noAddr != nil && !hostname(host) {
+	at, ok := parseHost(t.Host)
+	if !ok {
 		r.problem(r.at[&t.Host], "trunks.host: %q is no host with a port, such as sip.carrier.ru:5060", t.Host)
 		return
 	}
-	t.Host = net.JoinHostPort(host, port)
+	t.Host = at
+	host, _, _ := net.SplitHostPort(at)
+	addr, err := netip.ParseAddr(host)
 	switch {
-	case len(t.From) > 0:
-	case noAddr == nil:
+	case len(t.From) > 0 || t.Register: // the registrar's addresses
+	case err == nil:
 		t.From = []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}
 	default:
 		r.missing(t, "trunks: from is missing; list the addresses %s calls from, such as [203.0.113.7]", host)
@@ -265,19 +264,7 @@ func (r *reader) operators(c *Config, env Env) {
 
 // password takes the password from wherever it is and keeps only its hash.
 func (r *reader) password(o *Operator, env Env) {
-	name := "CABLINE_OPERATOR_" + strings.ToUpper(strings.Map(func(c rune) rune {
-		if c == '.' || c == '-' {
-			return '_'
-		}
-		return c
-	}, o.Login)) + "_PASSWORD"
-	if o.PasswordEnv != "" {
-		name = o.PasswordEnv
-	}
-	password := o.Password.Reveal()
-	if fromEnv, ok := env(name); ok && fromEnv != "" {
-		password = fromEnv
-	}
+	name, password := r.secret("CABLINE_OPERATOR_", o.Login, o.PasswordEnv, o.Password, env)
 	o.Password = ""
 	if password == "" {
 		r.problem(r.at[o], "operator %q: password missing; set it in %s", o.Login, name)
@@ -288,6 +275,19 @@ func (r *reader) password(o *Operator, env Env) {
 	}
 	o.HA1 = Secret(md5hex(o.Login + ":" + Realm + ":" + password))
 }
+
+// secret is a password of the environment or else of the file, and the
+// variable it is looked for in.
+func (r *reader) secret(prefix, of, named string, inFile Secret, env Env) (name, password string) {
+	name = cmp.Or(named, prefix+strings.ToUpper(notInVariables.ReplaceAllString(of, "_"))+"_PASSWORD")
+	if fromEnv, ok := env(name); ok && fromEnv != "" {
+		return name, fromEnv
+	}
+	return name, inFile.Reveal()
+}
+
+// notInVariables is what the name of a variable may not have.
+var notInVariables = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
 // md5hex is the hash of digest access authentication (RFC 7616 §3.4.2).
 func md5hex(text string) string {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -54,6 +55,10 @@ type Prefix string
 // Origin is the host of other sites' pages: "panel.example.org",
 // "*.example.org", with a port where it is not the usual one.
 type Origin string
+
+// OutboundProxy is a host:port, the port always there, of a proxy that calls and
+// registrations pass; empty: none.
+type OutboundProxy string
 
 // PortRange is the UDP ports of RTP: the lowest, which is even, and the highest.
 type PortRange [2]uint16
@@ -131,6 +136,38 @@ func parseOrigin(text string) (Origin, error) {
 		return "", fmt.Errorf("%q is no host of pages, such as panel.example.org or *.example.org", text)
 	}
 	return Origin(host), nil
+}
+
+func parseOutboundProxy(text string) (OutboundProxy, error) {
+	host, params, _ := strings.Cut(strings.TrimPrefix(text, "sip:"), ";")
+	at, ok := parseHost(host)
+	if !ok || params != "" && params != "lr" { // all proxies are loose routers since RFC 3261
+		return "", fmt.Errorf("%q is no proxy, such as ip.carrier.ru;lr or ip.carrier.ru:5060", text)
+	}
+	return OutboundProxy(at), nil
+}
+
+// parseHost completes a host by name or address with the port of SIP.
+func parseHost(text string) (at string, ok bool) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = strings.Trim(text, "[]"), "5060"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if _, noAddr := netip.ParseAddr(host); err != nil || n == 0 || noAddr != nil && !hostname(host) {
+		return "", false
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "yes", "on":
+		return true, nil
+	case "false", "no", "off":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", text)
 }
 
 func parsePorts(text string) (PortRange, error) {
