@@ -120,11 +120,24 @@ type Stats struct {
 	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
 	LastHeard time.Time     // arrival of the last packet; zero: never
 
+	// One audio packet in sixteen is looked into, beginning with the first.
+	Sampled   uint64 // looked into
+	Soundless uint64 // of these, the ones quieter than any live line
+
 	// What the party reports of the packets said to it (RTCP); zero where it
 	// sends no reports.
-	PeerLost   uint64
-	PeerJitter time.Duration
-	RoundTrip  time.Duration
+	PeerExpected uint64 // said to it up to its last report
+	PeerLost     uint64 // of these
+	PeerJitter   time.Duration
+	RoundTrip    time.Duration
+}
+
+// Mute says that packets have come, for five seconds at least, and none of
+// those looked into had a sound in it: a microphone that is off, or a path that
+// is broken behind the party's end.
+func (s Stats) Mute() bool {
+	const enough = 5 * Rate / FrameSize / sampleEvery
+	return s.Sampled >= enough && s.Soundless == s.Sampled
 }
 
 // Cross lets two parties hear each other until unplug is called. Nothing of

@@ -15,6 +15,10 @@ type Reception struct {
 	last     time.Time
 	jitter   float64 // samples, as in §A.8
 
+	audio     uint64 // packets of audio, of which each 16th is looked into
+	sampled   uint64
+	soundless uint64
+
 	source   uint32
 	began    bool
 	base     uint32 // extended sequence number of the source's first packet
@@ -49,6 +53,36 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 	}
 }
 
+// sampleEvery is how many packets of audio stand for one that is looked into.
+const sampleEvery = 16
+
+// Sound looks into some packets of audio, before anyone changes them.
+func (r *Reception) Sound(p *Packet) {
+	if r.audio++; r.audio%sampleEvery != 1 {
+		return
+	}
+	r.sampled++
+	if soundless(p) {
+		r.soundless++
+	}
+}
+
+// soundless says that no sample is beyond 24 of 32768, some -60 dBm0: a codec's
+// idle noise, which is less than any line's or room's. Speech has one that is
+// among its first.
+func soundless(p *Packet) bool {
+	flip, most := byte(0x55), byte(1) // A-law: levels 8, 24, …
+	if p.Codec == PCMU {
+		flip, most = 0xff, 3 // µ-law: 0, 8, 16, 24, …
+	}
+	for _, b := range p.Payload() {
+		if (b^flip)&0x7f > most {
+			return false
+		}
+	}
+	return true
+}
+
 // delay updates the interarrival jitter. A second and more is no jitter: the
 // source stood still, or counts from elsewhere.
 func (r *Reception) delay(stamp uint32, now time.Time) {
@@ -77,6 +111,7 @@ func (r *Reception) missing() int64 {
 // Fill puts what has been heard into the statistics of a port.
 func (r *Reception) Fill(s *Stats) {
 	s.Received, s.Lost, s.LastHeard = r.received, uint64(r.missing()), r.last
+	s.Sampled, s.Soundless = r.sampled, r.soundless
 	s.Jitter = time.Duration(r.jitter * float64(time.Second) / Rate)
 }
 

@@ -1,8 +1,11 @@
 package media
 
 import (
+	"bytes"
 	"testing"
 	"time"
+
+	"cabline/media/g711"
 )
 
 func TestLossAndJitter(t *testing.T) {
@@ -40,6 +43,65 @@ func TestLossAndJitter(t *testing.T) {
 			}
 			if r.missing() != tt.lost || r.received != tt.received || r.jitter != tt.jitter {
 				t.Errorf("lost %d, received %d, jitter %v", r.missing(), r.received, r.jitter)
+			}
+		})
+	}
+}
+
+func TestWhichPacketsAreSoundless(t *testing.T) {
+	for _, c := range []Codec{PCMA, PCMU} {
+		encode := g711.EncodeALaw
+		if c == PCMU {
+			encode = g711.EncodeMuLaw
+		}
+		for sample, want := range map[int16]bool{0: true, 8: true, -8: true, 24: true, -24: true, 56: false, -56: false, 1000: false, -32000: false} {
+			payload := bytes.Repeat([]byte{encode(0)}, FrameSize)
+			payload[FrameSize-1] = encode(sample)
+			if got := soundless(&Packet{Buf: payload, Codec: c}); got != want {
+				t.Errorf("%v: with a sample of %d: %v", c, sample, got)
+			}
+		}
+	}
+}
+
+func TestAPartyThatSendsNoSoundIsMute(t *testing.T) {
+	silence, sound := Silence(FrameTime).ALaw, Ringback().ALaw[:FrameSize]
+	for _, tt := range []struct {
+		name              string
+		soundless, sounds int // packets, in this order
+		want              bool
+	}{
+		{"one that sends nothing is not: it is not there", 0, 0, false},
+		{"one second of silence is too little", 50, 0, false},
+		{"ten seconds are enough", 500, 0, true},
+		{"one that speaks in the end is not", 500, 17, false},
+		{"one that speaks is not", 0, 500, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r Reception
+			for i := range tt.soundless + tt.sounds {
+				p := Packet{Buf: silence}
+				if i >= tt.soundless {
+					p.Buf = sound
+				}
+				r.Sound(&p)
+			}
+			var s Stats
+			r.Fill(&s)
+			if n := uint64(tt.soundless+tt.sounds+sampleEvery-1) / sampleEvery; s.Sampled != n || s.Mute() != tt.want {
+				t.Errorf("%+v is mute: %v", s, s.Mute())
+			}
+		})
+	}
+}
+
+func BenchmarkSound(b *testing.B) {
+	for name, payload := range map[string][]byte{"sound": Ringback().ALaw[:FrameSize], "silence": Silence(FrameTime).ALaw} {
+		b.Run(name, func(b *testing.B) {
+			var r Reception
+			p := Packet{Buf: payload}
+			for b.Loop() {
+				r.Sound(&p)
 			}
 		})
 	}

@@ -94,10 +94,11 @@ func (p *Port) Heard(d media.Digit) {
 func (p *Port) Stats() media.Stats {
 	p.rx.mu.Lock()
 	s := media.Stats{
-		Dropped:    p.rx.dropped,
-		PeerLost:   p.rx.peer.lost,
-		PeerJitter: p.rx.peer.jitter,
-		RoundTrip:  p.rx.peer.roundTrip,
+		Dropped:      p.rx.dropped,
+		PeerExpected: p.rx.peer.expected,
+		PeerLost:     p.rx.peer.lost,
+		PeerJitter:   p.rx.peer.jitter,
+		RoundTrip:    p.rx.peer.roundTrip,
 	}
 	p.rx.reception.Fill(&s)
 	p.rx.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 // peerReport is what the party's RTCP told.
 type peerReport struct {
+	expected  uint64 // packets said up to the report
 	lost      uint64
 	jitter    time.Duration
 	roundTrip time.Duration
@@ -52,6 +53,9 @@ func (p *Port) reported(blocks []rtcp.ReceptionReport, now time.Time) {
 			continue
 		}
 		peer := &p.rx.peer
+		p.tx.mu.Lock()
+		peer.expected = p.tx.packets
+		p.tx.mu.Unlock()
 		if lost := int32(block.TotalLost<<8) >> 8; lost > 0 { // 24 bits, signed
 			peer.lost = uint64(lost)
 		}

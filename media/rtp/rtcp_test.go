@@ -115,6 +115,12 @@ func TestThePartysReportsAreRead(t *testing.T) {
 		a.call(p, "8", c.line())
 		a.hum(440, 1)
 		until(t, "it was heard", func() bool { return p.Stats().Received == 1 })
+		if m := p.Stats().PeerMOS(); m != 0 {
+			t.Errorf("rated %.2f before any report", m)
+		}
+		for range 70 {
+			p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
+		}
 		now := ntp(time.Now().Add(-time.Second))
 		block := rtcp.ReceptionReport{
 			SSRC: p.tx.stream.SSRC, TotalLost: 7, Jitter: 80,
@@ -123,12 +129,15 @@ func TestThePartysReportsAreRead(t *testing.T) {
 		c.write(p, &rtcp.SenderReport{SSRC: 5, NTPTime: 0x0123456789abcdef, Reports: []rtcp.ReceptionReport{{SSRC: 1, TotalLost: 99}, block}})
 		until(t, "the report was read", func() bool { return p.Stats().PeerLost == 7 })
 		s := p.Stats()
+		if s.PeerExpected != 70 || s.PeerMOS() > 3.5 {
+			t.Errorf("a tenth lost of %d is rated %.2f", s.PeerExpected, s.PeerMOS())
+		}
 		if s.PeerJitter != 10*time.Millisecond || s.RoundTrip < 400*time.Millisecond || s.RoundTrip > 10*time.Second {
 			t.Errorf("%+v", s)
 		}
 		p.report(time.Now())
-		if rr := c.read()[0].(*rtcp.ReceiverReport); rr.Reports[0].LastSenderReport != 0x456789ab || rr.Reports[0].Delay > 10<<16 {
-			t.Errorf("our block is %+v", rr.Reports[0])
+		if sr := c.read()[0].(*rtcp.SenderReport); sr.Reports[0].LastSenderReport != 0x456789ab || sr.Reports[0].Delay > 10<<16 {
+			t.Errorf("our block is %+v", sr.Reports[0])
 		}
 
 		// Garbage, negative loss, and times that can not be change nothing.

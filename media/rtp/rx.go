@@ -71,6 +71,7 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 			return
 		}
 	default:
+		r.reception.Sound(&r.packet)
 		if d, ok := p.pressed.Audio(&r.packet, now); ok {
 			media.Retell(d, r.sink)
 		}

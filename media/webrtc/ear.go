@@ -33,7 +33,9 @@ type ear struct {
 	packet    media.Packet
 	reception media.Reception
 	dropped   uint64
-	ssrc      uint32 // our source, of which the browser reports
+	ssrc      uint32        // our source, of which the browser reports
+	said      func() uint64 // how much we have said
+	expected  uint64        // … when the browser last reported
 	peer      rtcp.ReceptionReport
 }
 
@@ -66,9 +68,10 @@ func (e *ear) stats() media.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := media.Stats{
-		Dropped:    e.dropped,
-		PeerLost:   uint64(e.peer.TotalLost),
-		PeerJitter: time.Duration(e.peer.Jitter) * time.Second / media.Rate,
+		Dropped:      e.dropped,
+		PeerExpected: e.expected,
+		PeerLost:     uint64(e.peer.TotalLost),
+		PeerJitter:   time.Duration(e.peer.Jitter) * time.Second / media.Rate,
 	}
 	e.reception.Fill(&s)
 	return s
@@ -88,8 +91,11 @@ func (e *ear) Write(b []byte) (int, error) {
 		if !e.digits.Event(&e.packet, now) {
 			return len(b), nil
 		}
-	} else if d, ok := e.digits.Audio(&e.packet, now); ok {
-		media.Retell(d, e.sink)
+	} else {
+		e.reception.Sound(&e.packet)
+		if d, ok := e.digits.Audio(&e.packet, now); ok {
+			media.Retell(d, e.sink)
+		}
 	}
 	if e.sink != nil {
 		e.sink.WriteRTP(&e.packet)
@@ -173,7 +179,7 @@ func (r reports) Write(b []byte) (int, error) {
 			if block.TotalLost >= 1<<23 { // 24 bits with a sign: more came than was sent
 				block.TotalLost = 0
 			}
-			r.peer = block
+			r.peer, r.expected = block, r.said()
 		}
 	}
 	return len(b), nil

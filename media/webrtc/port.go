@@ -52,6 +52,7 @@ func newPort(b *Browsers) *Port {
 		gathered: make(chan struct{}, 1),
 	}
 	p.ear.digits = media.NewDigitReceiver()
+	p.ear.said = p.voice.said
 	if b.inband {
 		p.ear.digits.Inband()
 	}

@@ -315,7 +315,13 @@ func TestTheBrowsersReportsAreRead(t *testing.T) {
 	if err := c.pc.WriteRTCP([]rtcp.Packet{&report}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "report", func() bool { s := p.Stats(); return s.PeerLost == 7 && s.PeerJitter == 10*time.Millisecond })
+	eventually(t, "report", func() bool {
+		s := p.Stats()
+		return s.PeerExpected == 1 && s.PeerLost == 7 && s.PeerJitter == 10*time.Millisecond
+	})
+	if m := p.Stats().PeerMOS(); m == 0 || m > 2 {
+		t.Errorf("all lost is rated %.2f", m)
+	}
 }
 
 func TestAPublicAddressIsOfferedBesidesOurOwn(t *testing.T) {
