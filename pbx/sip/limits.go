@@ -48,7 +48,12 @@ func (s *Server) welcome(req *wire.Request) bool {
 	if err != nil {
 		return false
 	}
-	return s.trunkFrom(req) != nil || s.register.knows(req.Transport(), req.Source()) || s.strangers.allow(source.Addr().Unmap(), 1)
+	return s.known(req) || s.strangers.allow(source.Addr().Unmap(), 1)
+}
+
+// known says whether a request comes from a trunk or a registered device.
+func (s *Server) known(req *wire.Request) bool {
+	return s.trunkFrom(req) != nil || s.register.knows(req.Transport(), req.Source())
 }
 
 // charge makes wrong credentials dear.

@@ -36,7 +36,12 @@ var serial atomic.Int64
 // bench.peer.
 func newPhone(t *testing.T) *phone {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	return newPhoneAt(t, "127.0.0.1:0")
+}
+
+func newPhoneAt(t *testing.T, addr string) *phone {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

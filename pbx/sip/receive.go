@@ -8,14 +8,22 @@ import (
 	wire "github.com/emiago/sipgo/sip"
 )
 
-// tagRequest gives a request outside a dialog the To tag all its answers will
-// carry, before anyone else sees it. The tag follows from the transaction, so
+// tagRequest sees a request before anyone else. It drops what is not to be dealt
+// with, and gives a request outside a dialog the To tag all its answers will
+// carry. The tag follows from the transaction, so
 // that repetitions, and the CANCEL, get the same one (RFC 3261 §8.2.6.2, §9.2),
 // and from a secret of this process, so that nobody can guess it.
 func (s *Server) tagRequest(msg wire.Message) {
 	s.trace(msg)
 	req, ok := msg.(*wire.Request)
-	if !ok || req.Method == wire.ACK {
+	if !ok {
+		return
+	}
+	if !s.screen(req) {
+		drop(req)
+		return
+	}
+	if req.Method == wire.ACK {
 		return
 	}
 	if to := req.To(); to != nil && !to.Params.Has("tag") {
@@ -77,10 +85,18 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 
 // outsideDialog deals with a request that begins something.
 func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
+	if (req.Method == wire.OPTIONS || req.Method == wire.REGISTER) && len(unsupported(req)) > 0 {
+		s.answer(req, tx, wire.StatusBadExtension, reasons(req, wire.StatusBadExtension)...)
+		return
+	}
 	switch req.Method {
 	case wire.INVITE:
 		s.invited(ctx, req, tx)
 	case wire.OPTIONS:
+		if !s.known(req) {
+			s.answer(req, tx, wire.StatusOK) // what we can do is nobody else's business
+			return
+		}
 		s.answer(req, tx, wire.StatusOK, capabilities()...)
 	case wire.REGISTER:
 		s.registered(ctx, req, tx)

@@ -122,10 +122,17 @@ func answerAll(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
 	}
 }
 
-// start runs a server on free ports until the test ends.
+// start runs a server on free ports until the test ends, beside other tests.
 func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), change func(*Config)) *bench {
 	t.Helper()
 	t.Parallel() // tests mostly wait
+	return startAlone(t, story, change, nil)
+}
+
+// startAlone is start for a test that runs by itself. The server is shown
+// before it serves.
+func startAlone(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), change func(*Config), show func(*Server)) *bench {
+	t.Helper()
 	b := &bench{t: t, ports: make(chan *port, 100), legs: make(chan pbx.Leg, 100), arrived: make(chan pbx.Arrival, 100), online: make(chan string, 100)}
 	local := netip.MustParseAddrPort("127.0.0.1:0")
 	cfg := Config{
@@ -158,6 +165,9 @@ func start(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival), chan
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if show != nil {
+		show(s)
 	}
 	b.Server = s
 	for _, l := range s.Addrs() {

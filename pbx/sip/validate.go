@@ -17,7 +17,7 @@ var checks = []struct {
 	{wire.StatusBadRequest, func(r *wire.Request) bool {
 		return r.Via() != nil && r.From() != nil && r.To() != nil && r.CallID() != nil && r.CSeq() != nil
 	}},
-	{wire.StatusBadRequest, func(r *wire.Request) bool { return r.CSeq().MethodName == r.Method }},
+	{wire.StatusBadRequest, sameMethod},
 	{wire.StatusBadRequest, once},
 	{wire.StatusBadRequest, func(r *wire.Request) bool {
 		return !slices.ContainsFunc(r.Headers(), func(h wire.Header) bool { return !cleanHeader(h) })
@@ -29,6 +29,33 @@ var checks = []struct {
 	}},
 	{wire.StatusBadRequest, func(r *wire.Request) bool { return cleanURI(&r.Recipient) && len(r.Recipient.Headers) == 0 }},
 	{wire.StatusBadRequest, func(r *wire.Request) bool { return r.MaxForwards() == nil || r.MaxForwards().Val() <= 255 }},
+	{wire.StatusNotAcceptable, func(r *wire.Request) bool { return r.Method != wire.INVITE || acceptsSDP(r) }},
+}
+
+// known are the methods we know, if only to refuse them.
+var known = []wire.RequestMethod{wire.INVITE, wire.ACK, wire.CANCEL, wire.BYE, wire.OPTIONS, wire.REGISTER, wire.INFO, wire.UPDATE,
+	wire.PRACK, wire.NOTIFY, wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH}
+
+// sameMethod compares the method with the one in CSeq. sipgo turns the former
+// into capitals; other methods than ours may have small letters.
+func sameMethod(r *wire.Request) bool {
+	method := r.CSeq().MethodName
+	return method == r.Method || !slices.Contains(known, r.Method) && strings.EqualFold(string(method), string(r.Method))
+}
+
+// acceptsSDP says whether the answer to an INVITE may be an SDP (RFC 3261 §20.1).
+func acceptsSDP(r *wire.Request) bool {
+	accept := r.GetHeaders("accept")
+	for _, h := range accept {
+		for kind := range strings.SplitSeq(strings.ToLower(h.Value()), ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			switch strings.TrimSpace(kind) {
+			case "application/sdp", "application/*", "*/*":
+				return true
+			}
+		}
+	}
+	return len(accept) == 0
 }
 
 // once says whether the headers that make a message what it is stand there

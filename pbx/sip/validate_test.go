@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestARequestThatBreaksTheRulesIsRefused(t *testing.T) {
@@ -32,7 +33,8 @@ func TestARequestThatBreaksTheRulesIsRefused(t *testing.T) {
 		"Max-Forwards beyond 255":           {"Max-Forwards: 70", "Max-Forwards: 300", "400"},
 		"an unknown extension required":     {"CSeq:", "Require: 100rel, timer\nCSeq:", "420"},
 		"a NUL in a header":                 {"CSeq:", "X-A: a\x00b\nCSeq:", "400"},
-		"a control character in the caller": {"From: <", "From: \"a\x07b\" <", "400"},
+		"a method in small letters in CSeq": {"1 INVITE", "1 invite", "400"},
+		"no SDP accepted":                   {"CSeq:", "Accept: text/plain, image/png\nCSeq:", "406"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := b.phone().newTalk("79161234567", "74950000000")
@@ -44,6 +46,41 @@ func TestARequestThatBreaksTheRulesIsRefused(t *testing.T) {
 			if m := k.want("SIP/2.0 "+c.code, "SIP/2.0 1"); c.code == "420" && m.header("Unsupported") != "100rel" {
 				t.Errorf("got\n%s", m)
 			}
+		})
+	}
+	if len(b.legs) != 0 {
+		t.Error("a call came in")
+	}
+}
+
+// An answer would have to repeat what breaks it.
+func TestWhatMustNotBeRepeatedIsNotAnswered(t *testing.T) {
+	b := start(t, answerAll, nil)
+	for name, c := range map[string]struct{ old, new string }{
+		"a control character in the caller":     {"From: <", "From: \"a\x07b\" <"},
+		"a line feed in the caller":             {"From: <", "From: \"a\vb\" <"},
+		"an escaped line feed in the caller":    {"From: <", "From: \"a\\\vb\" <"},
+		"a line feed in the tag":                {";tag=t", ";tag=a\vb"},
+		"a NUL in the Via":                      {";branch=", ";x=a\x00b;branch="},
+		"a line feed in the Call-ID":            {"Call-ID: ", "Call-ID: a\vX-Evil: b"},
+		"a line feed in the Record-Route":       {"CSeq:", "Record-Route: <sip:a\vb@c>\nCSeq:"},
+		"a line feed in the Timestamp":          {"CSeq:", "Timestamp: 1\vX-Evil: 2\nCSeq:"},
+		"a line feed in the version":            {"SIP/2.0\n", "SIP/2.0\vX-Evil:1\n"},
+		"a line feed in the method of the CSeq": {"1 INVITE", "1 INV\vITE"},
+		"no Via":                                {"Via:", "X-Via:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := b.phone().newTalk("79161234567", "74950000000")
+			k.seq, k.branch = 1, fmt.Sprintf("z9hG4bKs%d", serial.Add(1))
+			text := k.text("INVITE", sdpOffer)
+			if !strings.Contains(text, c.old) {
+				t.Fatalf("%q is not in\n%s", c.old, text)
+			}
+			raw := strings.ReplaceAll(crlf(strings.Replace(text, c.old, c.new, 1)), "\v", "\n")
+			if err := k.write([]byte(raw)); err != nil {
+				t.Fatal(err)
+			}
+			k.silent(50 * time.Millisecond)
 		})
 	}
 	if len(b.legs) != 0 {

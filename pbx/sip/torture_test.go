@@ -1,0 +1,280 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cabline/pbx"
+)
+
+// silence is the outcome of a message that is not answered.
+const silence = 0
+
+// tortures are the messages of RFC 4475, in its order, and what becomes of each:
+// sent from a trunk's address, sent by a stranger, and sent from the trunk to a
+// number of ours in place of the user the RFC calls ("user", "joe", …), whom
+// nobody here knows. A stranger who calls or registers is challenged before
+// anything is looked at that a valid message may differ in.
+//
+// Where the RFC would have a request answered 400 and we are silent, sipgo's
+// parser gives up and does not hand the message over. Over a stream it closes
+// the connection then, which is what the RFC asks for where the length is in
+// doubt. Such rows say "parser".
+var tortures = []struct {
+	file, section   string
+	trunk, stranger int
+	called          int    // the same, to a number of ours; 0: not sent
+	udpOnly         string // why it makes no sense over TCP
+	why             string
+}{
+	{file: "wsinv", section: "3.1.1.1", trunk: 481, stranger: 481, why: "valid; the To tag names a dialog that is not"},
+	{file: "intmeth", section: "3.1.1.2", trunk: 501, stranger: 501, why: "valid; a method nobody knows"},
+	{file: "esc01", section: "3.1.1.3", trunk: 404, stranger: 407, why: "valid; the user is sips:user@example.com, not a number"},
+	{file: "escnull", section: "3.1.1.4", trunk: 401, stranger: 401, why: "valid; %00 stays escaped"},
+	{file: "esc02", section: "3.1.1.5", trunk: 501, stranger: 501, why: "valid; RE%47IST%45R is not REGISTER"},
+	{file: "lwsdisp", section: "3.1.1.6", trunk: 200, stranger: 200, why: "valid"},
+	{file: "longreq", section: "3.1.1.7", trunk: 404, stranger: 407, called: 200, why: "valid"},
+	{file: "dblreq", section: "3.1.1.8", trunk: 401, stranger: 401, udpOnly: "in a stream what follows is a second message", why: "valid; the INVITE after the end is ignored"},
+	{file: "semiuri", section: "3.1.1.9", trunk: 200, stranger: 200, why: "valid"},
+	{file: "transports", section: "3.1.1.10", trunk: 200, stranger: 200, why: "valid"},
+	{file: "mpart01", section: "3.1.1.11", trunk: 405, stranger: 405, why: "valid; we take no MESSAGE"},
+	{file: "unreason", section: "3.1.1.12", why: "valid; no request of ours waits for it"},
+	{file: "noreason", section: "3.1.1.13", why: "valid; no request of ours waits for it"},
+
+	{file: "badinv01", section: "3.1.2.1", why: "parser: empty parameters in Via"},
+	{file: "clerr", section: "3.1.2.2", why: "parser: the body is shorter than said; in a stream the rest is waited for"},
+	{file: "ncl", section: "3.1.2.3", why: "parser: negative Content-Length"},
+	{file: "scalar02", section: "3.1.2.4", why: "parser: CSeq does not fit 32 bits"},
+	{file: "scalarlg", section: "3.1.2.5", why: "a response, to be discarded"},
+	{file: "quotbal", section: "3.1.2.6", why: "parser: quote without an end"},
+	{file: "ltgtruri", section: "3.1.2.7", why: "parser: request URI in brackets"},
+	{file: "lwsruri", section: "3.1.2.8", why: "parser: blank in the request URI"},
+	{file: "lwsstart", section: "3.1.2.9", why: "parser: blanks in the request line"},
+	{file: "trws", section: "3.1.2.10", why: "parser: blanks after the request line"},
+	{file: "escruri", section: "3.1.2.11", trunk: 400, stranger: 400, why: "headers in the request URI"},
+	{file: "baddate", section: "3.1.2.12", trunk: 404, stranger: 407, called: 200, why: "we do not read Date, so it may be what it likes"},
+	{file: "regbadct", section: "3.1.2.13", trunk: 401, stranger: 401, why: "the challenge comes before the look at Contact; its headers are never used"},
+	{file: "badaspec", section: "3.1.2.14", why: "parser: blanks inside the brackets"},
+	{file: "baddn", section: "3.1.2.15", why: "parser: comma in an unquoted name; and no empty line ends the headers"},
+	{file: "badvers", section: "3.1.2.16", trunk: 505, stranger: 505},
+	{file: "mismatch01", section: "3.1.2.17", trunk: 400, stranger: 400},
+	{file: "mismatch02", section: "3.1.2.18", trunk: 400, stranger: 400, why: "or 501, says the RFC"},
+	{file: "bigcode", section: "3.1.2.19", why: "a response, to be discarded"},
+
+	{file: "badbranch", section: "3.2.1", trunk: 200, stranger: 200, why: "the branch counts for none: matched as RFC 2543 had it"},
+
+	{file: "insuf", section: "3.3.1", trunk: 400, stranger: 400},
+	{file: "unkscm", section: "3.3.2", trunk: 416, stranger: 416},
+	{file: "novelsc", section: "3.3.3", why: "416; parser: a scheme with a dot"},
+	{file: "unksm2", section: "3.3.4", trunk: 401, stranger: 401, why: "the challenge comes before the look at To"},
+	{file: "bext01", section: "3.3.5", trunk: 420, stranger: 420},
+	{file: "invut", section: "3.3.6", trunk: 404, stranger: 407, called: 415},
+	{file: "regaut01", section: "3.3.7", trunk: 401, stranger: 401, why: "credentials of a scheme nobody knows are none"},
+	{file: "multi01", section: "3.3.8", trunk: 400, stranger: 400},
+	{file: "mcl01", section: "3.3.9", trunk: 400, stranger: 400, udpOnly: "the stream's framing is lost, the connection closed"},
+	{file: "bcast", section: "3.3.10", why: "a response, to be discarded; nothing goes to 255.255.255.255"},
+	{file: "zeromf", section: "3.3.11", trunk: 200, stranger: 200, why: "it goes no further than us"},
+	{file: "cparam01", section: "3.3.12", trunk: 401, stranger: 401, why: "valid"},
+	{file: "cparam02", section: "3.3.13", trunk: 401, stranger: 401, why: "valid"},
+	{file: "regescrt", section: "3.3.14", trunk: 401, stranger: 401, why: "valid"},
+	{file: "sdp01", section: "3.3.15", trunk: 406, stranger: 406, called: 406, why: "what we could answer is not acceptable"},
+
+	{file: "inv2543", section: "3.4.1", trunk: 400, stranger: 400, udpOnly: "no Content-Length ends it in a stream", why: "no tag in From, and no Contact to make a dialog with"},
+}
+
+func torture(t testing.TB, file string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sip", "torture", file+".dat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// alley is a UDP socket that leads the answers to the RFC's messages home. They
+// have no rport, so an answer goes to the address they came from and the port in
+// their Via (RFC 3261 §18.2.2); whatever the port, it reaches the phone that
+// lives at the address.
+type alley struct {
+	net.PacketConn
+	home net.Addr
+}
+
+var alleyHouse = netip.MustParseAddr("127.4.75.1")
+
+func (a alley) WriteTo(b []byte, to net.Addr) (int, error) {
+	if to.(*net.UDPAddr).AddrPort().Addr().Unmap() == alleyHouse {
+		to = a.home
+	}
+	return a.PacketConn.WriteTo(b, to)
+}
+
+// tortured sends one message and checks what comes back, first of all; after a
+// message that is not answered, another one is.
+func tortured(t *testing.T, raw []byte, network string, strangers bool, want int) {
+	t.Parallel()
+	b, p := tortureBench(t, network, strangers)
+	if err := p.write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if want != silence {
+		m := p.want(fmt.Sprintf("SIP/2.0 %d ", want), "SIP/2.0 1")
+		if !clean(strings.ReplaceAll(string(m), "\r\n", "")) {
+			t.Errorf("a control character in\n%q", m)
+		}
+		if missing := m.header("Unsupported"); want == 420 && missing != "nothingSupportsThis, nothingSupportsThisEither" {
+			t.Errorf("Unsupported: %s", missing)
+		}
+	} else {
+		p.silent(100 * time.Millisecond)
+		k := b.phone().newTalk("1", "2")
+		k.request("OPTIONS", "")
+		k.want("SIP/2.0 200")
+		p.silent(time.Millisecond)
+	}
+	if len(b.legs) != 0 {
+		t.Error("a call came in")
+	}
+}
+
+// tortureBench runs a server and the phone that sends the message to it.
+func tortureBench(t *testing.T, network string, strangers bool) (*bench, *phone) {
+	house := newPhoneAt(t, alleyHouse.String()+":0")
+	b := startAlone(t, answerAll, func(c *Config) {
+		if strangers {
+			c.Trunks = nil
+		}
+	}, func(s *Server) {
+		s.udp[0].PacketConn = alley{s.udp[0].PacketConn, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(house.self))}
+	})
+	b.peer(house)
+	p := house
+	if network == "TCP" {
+		p = b.tcpPhone()
+	}
+	return b, p
+}
+
+// called is tortured for an INVITE to a number of ours. A call that comes in is
+// brought to its end.
+func called(t *testing.T, raw []byte, network string, want int) {
+	t.Parallel()
+	b, p := tortureBench(t, network, false)
+	if err := p.write(bytes.Replace(raw, []byte("sip:user@"), []byte("sip:74950000000@"), 1)); err != nil {
+		t.Fatal(err)
+	}
+	m := p.want(fmt.Sprintf("SIP/2.0 %d ", want), "SIP/2.0 1")
+	if want != 200 {
+		return
+	}
+	seq, _ := strconv.Atoi(strings.Fields(m.header("CSeq"))[0])
+	for i, method := range []string{"ACK", "BYE"} {
+		p.send(fmt.Sprintf("%s sip:cabline SIP/2.0\nVia: SIP/2.0/%s x;branch=z9hG4bKend%d\nMax-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %[1]s\n",
+			method, network, i, m.header("From"), m.header("To"), m.header("Call-ID"), seq+i))
+	}
+	p.want("SIP/2.0 200 OK\r\nVia: SIP/2.0/"+network+" x", "SIP/2.0 200")
+	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, pbx.ErrHungUp) {
+		t.Error(err)
+	}
+}
+
+func TestEveryMessageOfRFC4475HasItsOutcome(t *testing.T) {
+	for _, c := range tortures {
+		raw := torture(t, c.file)
+		for _, network := range []string{"UDP", "TCP"} {
+			if network == "TCP" && c.udpOnly != "" {
+				continue
+			}
+			name := c.section + " " + c.file + " over " + network
+			t.Run(name+" from a trunk", func(t *testing.T) { tortured(t, raw, network, false, c.trunk) })
+			t.Run(name+" from a stranger", func(t *testing.T) { tortured(t, raw, network, true, c.stranger) })
+			if c.called != 0 {
+				t.Run(name+" to a number of ours", func(t *testing.T) { called(t, raw, network, c.called) })
+			}
+		}
+	}
+	if len(tortures) != 49 {
+		t.Error("messages:", len(tortures))
+	}
+}
+
+// All of them through one server, which then has nothing left of them.
+func TestTheMessagesOfRFC4475LeaveNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	func() {
+		b := startAlone(t, answerAll, nil, nil)
+		p, caller := b.phone(), b.phone()
+		defer p.hangUp()
+		defer caller.hangUp()
+		for _, c := range tortures {
+			raw := torture(t, c.file)
+			_ = p.write(raw)
+			over := b.tcpPhone()
+			_ = over.write(raw)
+			over.hangUp()
+		}
+		k := caller.newTalk("79161234567", "74950000000")
+		k.call() // it still works
+		k.bye()
+		b.stop()
+	}()
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("testing.(*T).Run"))
+}
+
+// The bytes are the RFC's: what it says of them is so.
+func TestTheMessagesAreAsRFC4475SaysOfThem(t *testing.T) {
+	length := regexp.MustCompile(`(?im)^(?:content-length|l)\s*:\s*(\d+)`)
+	wrong := map[string]bool{"clerr": true, "mcl01": true, "dblreq": true}
+	for _, c := range tortures {
+		head, body, ended := bytes.Cut(torture(t, c.file), []byte("\r\n\r\n"))
+		if ended == (c.file == "baddn") {
+			t.Errorf("%s: headers end: %v", c.file, ended)
+		}
+		if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) || bytes.Count(head, []byte("\r")) != bytes.Count(head, []byte("\r\n")) {
+			t.Errorf("%s: a line that CR LF does not end", c.file)
+		}
+		if n := bytes.Count(head, []byte{0}); n != map[string]int{"intmeth": 1}[c.file] {
+			t.Errorf("%s: %d NULs", c.file, n)
+		}
+		if m := length.FindSubmatch(head); m != nil && !wrong[c.file] && string(m[1]) != strconv.Itoa(len(body)) {
+			t.Errorf("%s: Content-Length %s, body %d", c.file, m[1], len(body))
+		}
+	}
+	for file, parts := range map[string][]string{
+		"wsinv":    {"TO :\r\n sip:vivekg@", "cseq: 0009\r\n  INVITE", `"J Rosenberg \\\""`, "UnknownHeaderWithUnusualValue: ;;,,;;,;"},
+		"intmeth":  {"BEL:\\\a NUL:\\\x00 DEL:\\\x7f", "Max-Forwards: 255", "word%ZK-!.*_+'@word`~)(><:\\/\"][?}{", "\ufeff\u5927\u505c\u96fb"},
+		"esc01":    {"sips%3Auser%40example.com@example.net", "n%61me=v%61lue%25%34%31"},
+		"escnull":  {"<sip:%00@", "<sip:%00%00@"},
+		"esc02":    {"RE%47IST%45R", "C%6Fntact:", "z9hG4bK209%fzsnel234"},
+		"lwsdisp":  {"From: caller<sip:"},
+		"longreq":  {strings.Repeat("extreme", 10), strings.Repeat("982", 50) + "424", strings.Repeat("amazinglylongcallername", 5), "one" + strings.Repeat("really", 20) + "longcallid", strings.Repeat("Long", 20), "very" + strings.Repeat("long", 50) + "branchvalue"},
+		"unreason": {"= 2**3 * 5**2 но сто девяносто девять - простое"},
+		"noreason": {"SIP/2.0 100 \r\n"},
+		"clerr":    {"Content-Length: 9999"},
+		"ncl":      {"Content-Length: -999"},
+		"scalar02": {"36893488147419103232", "Max-Forwards: 300", "expires=280297596632815", "Expires: 1" + strings.Repeat("0", 100)},
+		"scalarlg": {"9292394834772304023312", "949302838503028349304023988", "Warning: 1812"},
+		"trws":     {"SIP/2.0  \r\n"},
+		"lwsstart": {"INVITE  sip:user@example.com  SIP/2.0"},
+		"bigcode":  {"SIP/2.0 4294967301 better not break the receiver"},
+		"bext01":   {"nothingSupportsThis, nothingSupportsThisEither"},
+	} {
+		for _, part := range parts {
+			if !strings.Contains(string(torture(t, file)), part) {
+				t.Errorf("%s has no %q", file, part)
+			}
+		}
+	}
+}
