@@ -29,11 +29,17 @@ func (s *socket) Close() error {
 	return s.PacketConn.Close()
 }
 
+// receiveBuffer is some 3,000 messages, in bytes.
+const receiveBuffer = 4 << 20
+
 func openSocket(addr netip.AddrPort) (*socket, error) {
 	conn, err := net.ListenPacket(family("udp", addr), addr.String())
 	if err != nil {
 		return nil, err
 	}
+	// A burst of INVITEs waits here while the machine is busy; what does not fit
+	// comes again half a second later. The system may allow less.
+	_ = conn.(*net.UDPConn).SetReadBuffer(receiveBuffer)
 	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{}), closed: make(chan struct{})}, nil
 }
 
