@@ -133,7 +133,7 @@ func (t *ticket) leave() {
 	defer d.unlock()
 	d.line = slices.DeleteFunc(d.line, func(other *ticket) bool { return other == t })
 	for len(t.offers) > 0 {
-		d.free((<-t.offers).Login)
+		d.free((<-t.offers).Login, t.CallID)
 	}
 }
 
@@ -141,7 +141,7 @@ func (t *ticket) leave() {
 // little: a phone that rejects at once must not be rung a hundred times a minute.
 func (t *ticket) release(login string, rest time.Duration) {
 	d := t.desk
-	d.set(login, func(at *seat) { d.free(login); at.resting = rest > 0 })
+	d.set(login, func(at *seat) { d.free(login, t.CallID); at.resting = rest > 0 })
 	if rest > 0 {
 		time.AfterFunc(rest, func() { d.set(login, func(at *seat) { at.resting = false }) })
 	}
@@ -150,12 +150,13 @@ func (t *ticket) release(login string, rest time.Duration) {
 // occupy marks an operator as talking until free is called.
 func (d *desk) occupy(login, callID string) (free func()) {
 	d.set(login, func(at *seat) { at.State, at.CallID = stateTalking, callID })
-	return func() { d.set(login, func(at *seat) { d.free(login) }) }
+	return func() { d.set(login, func(*seat) { d.free(login, callID) }) }
 }
 
-// free is called with the lock held.
-func (d *desk) free(login string) {
-	if at := d.seat(login); at != nil {
+// free gives an operator back from a call, unless another one has them by now:
+// one who dials out while their phone rings. The lock is held.
+func (d *desk) free(login, callID string) {
+	if at := d.seat(login); at != nil && at.CallID == callID {
 		at.State, at.CallID = stateFree, ""
 	}
 }

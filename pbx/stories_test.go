@@ -498,6 +498,35 @@ func TestAllFreeOperatorsOfTheBranchRingAndOneWins(t *testing.T) {
 	})
 }
 
+func TestAnOperatorWhoDialsOutWhileRingingIsNotFreeAgainWhenTheRingingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(map[string]func(context.Context) (pbx.Leg, error){"anna": pbxtest.Rings})
+		s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(0, s.driver, func(l *pbxtest.Leg) { time.Sleep(5 * time.Minute); l.Leave() })
+		s.board.SetOnline("anna", true)
+		after(time.Minute, s.client.Leave)
+		after(5*time.Second, func() { s.board.Incoming(t.Context(), s.anna, pbx.Arrival{Operator: "anna", To: driverPhone}) })
+		after(2*time.Minute, func() {
+			if anna := s.board.Operators()[0]; anna.State != "talking" {
+				t.Errorf("anna is %s while she talks", anna.State)
+			}
+		})
+		s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: "+79035550000", To: ourLine, Trunk: "carrier"})
+		time.Sleep(10 * time.Minute)
+		if anna := s.board.Operators()[0]; anna.State != "free" {
+			t.Errorf("anna is %s after her call", anna.State)
+		}
+		rang := 0
+		for _, to := range s.dialer.Dialed() {
+			if to.Operator == "anna" {
+				rang++
+			}
+		}
+		if rang != 1 {
+			t.Errorf("anna's phone was rung %d times, before and during her call", rang)
+		}
+	})
+}
+
 func TestClientsAreServedInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
