@@ -62,6 +62,9 @@ type Trunk struct {
 	Register bool          // with Target, or with Proxy where there is one
 	Expires  time.Duration // asked of the registrar; 10 min
 	Line     pbx.Phone     // the number that calls to the account itself are for
+
+	Options  time.Duration // between two OPTIONS that ask whether it is up; 0: none
+	Failover []string      // trunks to call over while this one does not work, in that order
 }
 
 // Exchange is what arriving calls and registrations are told to.

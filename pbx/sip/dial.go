@@ -37,22 +37,6 @@ func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 	return leg, nil
 }
 
-func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
-	if to.Number == "" {
-		return nil, fmt.Errorf("no number to dial: %w", pbx.ErrUnreachable)
-	}
-	t, err := s.seizeFor(to)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.dialogTo(ctx, t, to)
-	if err != nil {
-		t.release()
-		return nil, err
-	}
-	return s.call(ctx, party{trunk: t, number: to.Number}, d)
-}
-
 // dialogTo prepares a call over a trunk. All that the carrier learns of it is
 // here: the two numbers.
 func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialog, error) {

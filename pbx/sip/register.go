@@ -8,33 +8,10 @@ import (
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
-	"github.com/rs/zerolog"
 )
 
 // Registering with a carrier (RFC 3261 §10.2): one goroutine for each trunk
 // that does.
-
-// TrunkState is how a trunk is.
-type TrunkState struct {
-	Name       string
-	Up         bool      // it can be called over, as far as we know
-	Registered bool      // always false for trunks that do not register
-	Since      time.Time // when Registered became what it is; zero: nothing was tried yet
-	LastError  string    // why it is not registered
-}
-
-// Trunks are the states of all trunks, in the order of the config.
-func (s *Server) Trunks() []TrunkState {
-	var all []TrunkState
-	for _, t := range s.trunks {
-		t.mu.Lock()
-		state := t.state
-		t.mu.Unlock()
-		state.Up = !t.Register || state.Registered
-		all = append(all, state)
-	}
-	return all
-}
 
 const (
 	registerWithin   = 10 * time.Second // of one REGISTER, until it counts as lost
@@ -70,7 +47,7 @@ func (s *Server) stayRegistered(ctx context.Context, t *trunk) {
 		if ctx.Err() != nil {
 			break
 		}
-		r.note(ctx, err)
+		r.registered(ctx, err)
 		if !r.rest(ctx, r.pause(granted, err), err == nil) {
 			break
 		}
@@ -84,7 +61,7 @@ func (s *Server) stayRegistered(ctx context.Context, t *trunk) {
 	if err == nil {
 		err = errors.New("signed off")
 	}
-	r.note(ctx, err)
+	r.registered(ctx, err)
 }
 
 // pause is how long the next REGISTER has to wait.
@@ -273,23 +250,5 @@ func (s *Server) ask(ctx context.Context, req *wire.Request) (*wire.Response, er
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-	}
-}
-
-// note keeps how it went, and says so when that is news.
-func (t *trunk) note(ctx context.Context, err error) {
-	t.mu.Lock()
-	old := t.state
-	t.state.Registered, t.state.LastError = err == nil, ""
-	if err != nil {
-		t.state.LastError = err.Error()
-	}
-	news := old.Since.IsZero() || old.Registered != t.state.Registered
-	if news {
-		t.state.Since = time.Now()
-	}
-	t.mu.Unlock()
-	if news {
-		zerolog.Ctx(ctx).Info().Str("trunk", t.Name).Bool("registered", err == nil).AnErr("why", err).Msg("trunk")
 	}
 }

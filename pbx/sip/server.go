@@ -132,6 +132,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		if t.Register {
 			s.work.Go(func() { s.stayRegistered(calls, t) })
 		}
+		if t.Options > 0 && t.Target != "" {
+			s.work.Go(func() { s.watchHealth(calls, t) })
+		}
 	}
 
 	var err error

@@ -31,10 +31,11 @@ type trunk struct {
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
+	dead  bool // gives no sign of life
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
-	t := &trunk{Trunk: cfg, state: TrunkState{Name: cfg.Name}}
+	t := &trunk{Trunk: cfg, state: TrunkState{Name: cfg.Name, Up: !cfg.Register}}
 	switch t.Transport {
 	case "":
 		t.Transport = "udp"
@@ -204,19 +205,4 @@ func (s *Server) trunkFrom(req *wire.Request) *trunk {
 		}
 	}
 	return other
-}
-
-// seizeFor takes a channel of a trunk to call over.
-func (s *Server) seizeFor(to pbx.Endpoint) (*trunk, error) {
-	err := fmt.Errorf("no trunk %q: %w", to.Trunk, pbx.ErrUnreachable)
-	for _, t := range s.trunks {
-		if t.Target == "" || to.Trunk != "" && to.Trunk != t.Name {
-			continue
-		}
-		if t.seize() {
-			return t, nil
-		}
-		err = fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
-	}
-	return nil, err
 }

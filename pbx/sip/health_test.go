@@ -1,0 +1,268 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cabline/pbx"
+)
+
+// startTwo runs a server with a trunk "first" and a trunk "second" that stands
+// in for it.
+func startTwo(t *testing.T, change func(*Config)) (b *bench, first, second *phone) {
+	t.Helper()
+	first, second = newPhone(t), newPhone(t)
+	b = start(t, answerAll, func(c *Config) {
+		c.Trunks = []Trunk{
+			{Name: "first", Target: first.self, CallerID: "+74950000001", Failover: []string{"second"}},
+			{Name: "second", Target: second.self, CallerID: "+74950000002"},
+		}
+		if change != nil {
+			change(c)
+		}
+	})
+	b.peer(first)
+	b.peer(second)
+	return b, first, second
+}
+
+var overFirst = pbx.Endpoint{Number: "+79990000001", Trunk: "first", From: "+74950000009"}
+
+// talks brings a call up over a trunk and ends it.
+func (b *bench) talks(carrier *phone, done <-chan dialed, from, trunk string) {
+	b.t.Helper()
+	invite := carrier.want("INVITE", "OPTIONS")
+	if got := invite.uri("From"); !strings.HasPrefix(got, "sip:"+from+"@") {
+		b.t.Errorf("From %q, want %s", got, from)
+	}
+	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+carrier.self+">\n"+sdpOffer))
+	carrier.want("ACK", "OPTIONS")
+	d := wait(b.t, "leg", done)
+	if d.err != nil {
+		b.t.Fatal(d.err)
+	}
+	if got := d.leg.Record().Trunk; got != trunk {
+		b.t.Errorf("over trunk %q", got)
+	}
+	_ = d.leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE", "OPTIONS").reply("200 OK", "", ""))
+}
+
+func TestACallGoesOverTheNextTrunkWhenTheFirstRefusesIt(t *testing.T) {
+	for _, status := range []string{"408 Timeout", "503 Full"} {
+		t.Run(status, func(t *testing.T) {
+			b, first, second := startTwo(t, nil)
+			done := b.dial(context.Background(), overFirst)
+			invite := first.want("INVITE")
+			if !strings.HasPrefix(invite.uri("From"), "sip:+74950000009@") {
+				t.Errorf("From %q", invite.uri("From"))
+			}
+			first.send(invite.reply(status, "a", ""))
+			first.want("ACK")
+			b.talks(second, done, "+74950000002", "second")
+		})
+	}
+}
+
+func TestACallGoesOverTheNextTrunkWhenTheFirstIsSilent(t *testing.T) {
+	b, first, second := startTwo(t, nil)
+	done := b.dial(context.Background(), overFirst)
+	first.want("INVITE")
+	b.talks(second, done, "+74950000002", "second")
+}
+
+func TestACallGoesOverTheNextTrunkWhenTheFirstTakesNoConnection(t *testing.T) {
+	b, _, second := startTwo(t, func(c *Config) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Trunks[0].Transport, c.Trunks[0].Target = "tcp", l.Addr().String()
+		_ = l.Close()
+	})
+	b.talks(second, b.dial(context.Background(), overFirst), "+74950000002", "second")
+}
+
+func TestACallGoesOverTheNextTrunkWhenTheFirstHasNoChannelFree(t *testing.T) {
+	b, first, second := startTwo(t, func(c *Config) { c.Trunks[0].Channels = 1 })
+	busy := b.dial(context.Background(), overFirst)
+	invite := first.want("INVITE")
+	b.talks(second, b.dial(context.Background(), overFirst), "+74950000002", "second")
+	first.send(invite.reply("486 Busy", "a", ""))
+	first.want("ACK")
+	wait(t, "end of Dial", busy)
+}
+
+func TestACallStaysWithTheTrunkWhereTheFaultIsNotTheCarriers(t *testing.T) {
+	for _, status := range []string{"486 Busy", "404 Nobody", "603 No"} {
+		t.Run(status, func(t *testing.T) {
+			b, first, second := startTwo(t, nil)
+			done := b.dial(context.Background(), overFirst)
+			invite := first.want("INVITE")
+			first.send(invite.reply(status, "a", ""))
+			first.want("ACK")
+			if d := wait(t, "end of Dial", done); d.err == nil {
+				t.Error("a leg")
+			}
+			if len(second.got) > 0 {
+				t.Errorf("the second trunk got\n%s", <-second.got)
+			}
+		})
+	}
+}
+
+func TestWhichFailuresLeadToTheNextTrunk(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"408 before it rang": {Rejection{Code: 408}, true},
+		"408 after it rang":  {Rejection{Code: 408, Rang: true}, false},
+		"503":                {&pbx.DialError{Err: Rejection{Code: 503}}, true},
+		"480":                {Rejection{Code: 480}, false},
+		"a password refused": {fmt.Errorf("%w: wrong", Rejection{Code: 401}), false},
+		"no sign of life":    {&pbx.DialError{Err: fmt.Errorf("x: %w: %w", errDead, pbx.ErrUnreachable)}, true},
+		"no channel free":    {pbx.ErrNoChannel, true},
+		"the caller gave up": {pbx.ErrHungUp, false},
+		"audio that failed":  {errors.New("open audio"), false},
+	} {
+		if got := elsewhere(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestACallerWhoGivesUpIsNotCalledForOverTheNextTrunk(t *testing.T) {
+	b, first, second := startTwo(t, nil)
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	done := b.dial(ctx, overFirst)
+	invite := first.want("INVITE")
+	first.send(invite.reply("100 Trying", "", ""))
+	giveUp(pbx.ErrHungUp)
+	if d := wait(t, "end of Dial", done); !errors.Is(d.err, pbx.ErrHungUp) {
+		t.Error(d.err)
+	}
+	if len(second.got) > 0 {
+		t.Errorf("the second trunk got\n%s", <-second.got)
+	}
+	first.send(first.want("CANCEL").reply("200 OK", "a", ""))
+	first.send(invite.reply("487 Gone", "a", ""))
+	first.want("ACK")
+}
+
+// state waits until a trunk is up, or is not.
+func (b *bench) state(i int, up bool) TrunkState {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if s := b.Trunks()[i]; s.Up == up && !s.Since.IsZero() {
+			return s
+		}
+	}
+	b.t.Fatalf("state %+v", b.Trunks()[i])
+	return TrunkState{}
+}
+
+func TestATrunkThatIsDownIsPassedOverUntilItAnswersOPTIONSAgain(t *testing.T) {
+	for name, lifeless := range map[string]string{"silence": "", "408": "408 Timeout", "503": "503 Down"} {
+		t.Run(name, func(t *testing.T) {
+			b, first, second := startTwo(t, func(c *Config) { c.Trunks[0].Options = 100 * time.Millisecond })
+			options := first.want("OPTIONS sip:" + first.self + " SIP/2.0")
+			if got := options.uri("From"); !strings.HasPrefix(got, "sip:+74950000001@127.0.0.1") {
+				t.Errorf("From %q", got)
+			}
+			// Life and death are answered by a goroutine, so that the test can dial.
+			answers := make(chan string, 1)
+			answers <- lifeless
+			calls := make(chan message, 10)
+			go func() {
+				now := lifeless
+				for {
+					var m message
+					select {
+					case m = <-first.got:
+					case <-t.Context().Done():
+						return
+					}
+					select {
+					case now = <-answers:
+					default:
+					}
+					switch {
+					case !strings.HasPrefix(string(m), "OPTIONS"):
+						calls <- m
+					case now != "":
+						_ = first.write([]byte(crlf(m.reply(now, "a", ""))))
+					}
+				}
+			}()
+			if s := b.state(0, false); s.LastError == "" {
+				t.Errorf("%+v", s)
+			}
+			b.talks(second, b.dial(context.Background(), overFirst), "+74950000002", "second")
+			answers <- "404 Nobody here"
+			if s := b.state(0, true); s.LastError != "" {
+				t.Errorf("%+v", s)
+			}
+			done := b.dial(context.Background(), overFirst)
+			invite := wait(t, "call over the first again", calls)
+			_ = first.write([]byte(crlf(invite.reply("486 Busy", "b", ""))))
+			wait(t, "ACK", calls)
+			if d := wait(t, "end of Dial", done); !errors.Is(d.err, pbx.ErrBusy) {
+				t.Error(d.err)
+			}
+		})
+	}
+}
+
+func TestWhichTrunksACallMayGoOver(t *testing.T) {
+	trunks := func(up ...bool) (s *Server) {
+		s = &Server{}
+		for i, name := range []string{"a", "b", "c", "in"} {
+			cfg := Trunk{Name: name, Target: "192.0.2.1"}
+			if name == "a" {
+				cfg.Failover = []string{"c", "b"}
+			}
+			if name == "in" {
+				cfg.Target = ""
+			}
+			tr, err := newTrunk(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i < len(up) {
+				tr.state.Up = up[i]
+			}
+			s.trunks = append(s.trunks, tr)
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		up    []bool
+		trunk string
+		want  []string
+	}{
+		"the one named, then those it names":    {[]bool{true, true, true}, "a", []string{"a", "c", "b"}},
+		"last the one that is down":             {[]bool{false, true, true}, "a", []string{"c", "b", "a"}},
+		"in their order when all are down":      {[]bool{false, false, false}, "a", []string{"a", "c", "b"}},
+		"one without others stands alone":       {[]bool{true, true, true}, "b", []string{"b"}},
+		"even when it is down":                  {[]bool{true, false, true}, "b", []string{"b"}},
+		"all where none is named":               {[]bool{true, true, true}, "", []string{"a", "b", "c"}},
+		"those that are up where none is named": {[]bool{false, true, true}, "", []string{"b", "c", "a"}},
+		"none that is not there":                {nil, "d", nil},
+		"none that calls only come in over":     {nil, "in", nil},
+	} {
+		var got []string
+		for _, tr := range trunks(c.up...).trunksFor(c.trunk) {
+			got = append(got, tr.Name)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %s, want %s", name, fmt.Sprint(got), fmt.Sprint(c.want))
+		}
+	}
+}
