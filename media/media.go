@@ -120,6 +120,10 @@ type Stats struct {
 	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
 	LastHeard time.Time     // arrival of the last packet; zero: never
 
+	// Silence is for how long the party has sent nothing though it should; 0
+	// before anything is agreed with it, and on hold. See Watch.
+	Silence time.Duration
+
 	// One audio packet in sixteen is looked into, beginning with the first.
 	Sampled   uint64 // looked into
 	Soundless uint64 // of these, the ones quieter than any live line

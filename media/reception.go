@@ -13,7 +13,8 @@ type Reception struct {
 	lost     int64  // of former sources
 	first    time.Time
 	last     time.Time
-	jitter   float64 // samples, as in §A.8
+	awaited  time.Time // since when the party should speak; zero: it need not
+	jitter   float64   // samples, as in §A.8
 
 	audio     uint64 // packets of audio, of which each 16th is looked into
 	sampled   uint64
@@ -50,6 +51,16 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 	r.got++
 	if !p.Event { // an event's timestamp stands still
 		r.delay(p.Time, now)
+	}
+}
+
+// Await tells whether the party should speak from now on: it is not on hold.
+func (r *Reception) Await(yes bool) {
+	switch {
+	case !yes:
+		r.awaited = time.Time{}
+	case r.awaited.IsZero():
+		r.awaited = time.Now()
 	}
 }
 
@@ -111,6 +122,9 @@ func (r *Reception) missing() int64 {
 // Fill puts what has been heard into the statistics of a port.
 func (r *Reception) Fill(s *Stats) {
 	s.Received, s.Lost, s.LastHeard = r.received, uint64(r.missing()), r.last
+	if !r.awaited.IsZero() {
+		s.Silence = min(time.Since(r.awaited), time.Since(r.last))
+	}
 	s.Sampled, s.Soundless = r.sampled, r.soundless
 	s.Jitter = time.Duration(r.jitter * float64(time.Second) / Rate)
 }

@@ -128,6 +128,7 @@ func (p *Port) agree(there party) {
 	for _, c := range there.codecs {
 		r.kinds[c.payloadType] = kindOf(c.Codec)
 	}
+	r.reception.Await(there.direction == sendrecv)
 	moved := !there.unnamed && there.at != r.agreed
 	if moved {
 		r.agreed, r.from, r.control, r.latched = there.at, there.at, there.control, false

@@ -58,10 +58,12 @@ func (e *ear) plug(to media.Sink) {
 	e.digits.Moved()
 }
 
-func (e *ear) agree(event uint8) {
+// agree takes what is negotiated: speaks is false on hold.
+func (e *ear) agree(event uint8, speaks bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.event = event
+	e.reception.Await(speaks)
 }
 
 func (e *ear) stats() media.Stats {

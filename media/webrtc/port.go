@@ -247,7 +247,7 @@ func (p *Port) agree(r *remote) {
 	}
 	p.remote = r
 	p.local.agree(r)
-	p.ear.agree(r.event)
+	p.ear.agree(r.event, r.direction == sendrecv)
 	p.voice.agree(p.local.codecs, r.event, r.direction&recvonly == 0)
 }
 

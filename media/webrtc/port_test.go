@@ -344,3 +344,24 @@ func TestAPublicAddressIsOfferedBesidesOurOwn(t *testing.T) {
 		})
 	}
 }
+
+func TestABrowserIsSilentWhenItSendsNothingThoughItShould(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	if s := p.Stats().Silence; s != 0 {
+		t.Errorf("silent for %v before it is called", s)
+	}
+	c := newChrome(t)
+	c.call(p, false)
+	begin := time.Now()
+	if err := media.Watch(t.Context(), 50*time.Millisecond, p); !errors.Is(err, media.ErrSilent) || time.Since(begin) < 50*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+	c.WriteRTP(frame())
+	eventually(t, "packet", func() bool { s := p.Stats(); return s.Received == 1 && s.Silence <= time.Since(s.LastHeard) })
+	c.negotiate(p, "sendonly", false)
+	if s := p.Stats().Silence; s != 0 {
+		t.Errorf("silent for %v on hold", s)
+	}
+	c.negotiate(p, "sendrecv", false)
+	eventually(t, "silence", func() bool { return p.Stats().Silence > 0 })
+}
