@@ -78,10 +78,19 @@ func (s *Server) newLeg(ctx context.Context, who party, d dialog, audio Audio) *
 	return l
 }
 
+// byeDelay is how long after the end of its audio a page's BYE is waited for:
+// one that hangs up ends both at once, and they travel on different ways.
+const byeDelay = time.Second
+
 // watch ends a leg whose audio is gone for good: a page that was closed sends no BYE.
 func (l *Leg) watch(lost <-chan struct{}) {
 	select {
 	case <-lost:
+	case <-l.ctx.Done():
+		return
+	}
+	select {
+	case <-time.After(byeDelay):
 		_ = l.HangUp(l.ctx, pbx.ErrMediaLost)
 	case <-l.ctx.Done():
 	}

@@ -320,6 +320,15 @@ func TestACallEndsWhenItsMediaIsLost(t *testing.T) {
 	}
 }
 
+func TestAPageThatHangsUpIsNoLossOfMedia(t *testing.T) {
+	b, k, port := talking(t)
+	close(port.lost) // what the page's end of audio says may be here before its BYE
+	k.bye()
+	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, pbx.ErrHungUp) {
+		t.Error(err)
+	}
+}
+
 func TestAWebSocketWithoutTheSIPSubprotocolOrFromAnotherOriginIsRefused(t *testing.T) {
 	b := start(t, answerAll, nil)
 	for name, header := range map[string]string{
