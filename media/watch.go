@@ -15,7 +15,6 @@ var ErrSilent = errors.New("nothing is heard")
 // Watch does not count, nor does time on hold. It looks at Stats once a limit
 // or a little oftener, and costs the packets nothing.
 func Watch(ctx context.Context, limit time.Duration, parties ...Port) error {
-	began := time.Now()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
@@ -24,7 +23,7 @@ func Watch(ctx context.Context, limit time.Duration, parties ...Port) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		silence := time.Since(began)
+		silence := limit
 		for _, p := range parties {
 			silence = min(silence, p.Stats().Silence)
 		}
