@@ -186,7 +186,8 @@ func (x *exchange) sipConfig() sip.Config {
 		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, From: t.From,
 			CallerID: t.CallerID, Channels: t.Channels,
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
-			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t)})
+			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
+			Options: t.Options, Failover: t.Failover})
 	}
 	return cfg
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -37,5 +38,37 @@ func (r *reader) account(t *Trunk, env Env) {
 		r.missing(t, "trunks: auth_user is missing; to register, write the login the carrier gave you")
 	case t.AuthUser == "" && t.Password != "":
 		r.missing(t, "trunks: auth_user is missing; a password is of no use without it")
+	}
+}
+
+// failover checks which trunks stand in for which, and asks those whether they
+// are up: a carrier that is known by address and has no stand-in is called
+// anyway.
+func (r *reader) failover(c *Config) {
+	var names []string
+	asked := map[string]bool{}
+	for _, t := range c.Trunks {
+		names = append(names, t.Name)
+		asked[t.Name] = asked[t.Name] || t.Register || len(t.Failover) > 0
+		for _, other := range t.Failover {
+			asked[other] = true
+		}
+	}
+	for i := range c.Trunks {
+		t := &c.Trunks[i]
+		for j := range t.Failover {
+			switch other := &t.Failover[j]; {
+			case *other == t.Name:
+				r.problem(r.at[other], "trunks.failover: %s cannot stand in for itself", *other)
+			case !slices.Contains(names, *other):
+				r.problem(r.at[other], "trunks.failover: unknown trunk %q; %s", *other, suggest(*other, names))
+			}
+		}
+		if _, written := r.at[&t.Options]; !written && asked[t.Name] {
+			t.Options = 30 * time.Second
+		}
+		if t.Options != 0 && (t.Options < 5*time.Second || t.Options > 10*time.Minute) {
+			r.problem(r.at[&t.Options], "trunks.options: %v is outside 5s to 10m0s; 0s asks nothing", t.Options)
+		}
 	}
 }

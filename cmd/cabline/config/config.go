@@ -81,6 +81,9 @@ type Trunk struct {
 	FromUser      string        `yaml:"from_user"`
 	OutboundProxy OutboundProxy `yaml:"outbound_proxy"`
 	Expires       time.Duration `yaml:"expires"`
+
+	Options  time.Duration `yaml:"options"`  // between two questions whether it is up; 0: none
+	Failover []string      `yaml:"failover"` // names of trunks
 }
 
 // Line is one of the firm's numbers.

@@ -77,6 +77,9 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a domain that is none", "channels: 4000", `domain: a_b..c`, `7:113: trunks.domain: "a_b..c" is no domain, such as carrier.ru`},
 		{"a proxy that is none", "channels: 4000", `outbound_proxy: ip.carrier.ru;xx`, `7:121: trunks.outbound_proxy: "ip.carrier.ru;xx" is no proxy, such as ip.carrier.ru;lr or ip.carrier.ru:5060`},
 		{"a registration for a second", "channels: 4000", `expires: 1s`, `7:114: trunks.expires: 1s is outside 1m0s to 24h0m0s`},
+		{"a stand-in that is not there", "channels: 4000", `failover: [carier]`, `7:116: trunks.failover: unknown trunk "carier"; did you mean "carrier"?`},
+		{"a trunk that stands in for itself", "channels: 4000", `failover: [carrier]`, `7:116: trunks.failover: carrier cannot stand in for itself`},
+		{"OPTIONS without end", "channels: 4000", `options: 1s`, `7:114: trunks.options: 1s is outside 5s to 10m0s; 0s asks nothing`},
 		{"two trunks of one name", "lines:\n", "  - {name: carrier, host: 10.0.0.1}\nlines:\n", `8:12: trunks.name: carrier is here a second time, first in line 7`},
 
 		{"a number that is no phone", `number: "+74950000000"`, `number: call me`, `9:14: lines.number: "call me" is no telephone number; write it as +74950000000`},
