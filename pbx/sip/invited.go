@@ -151,7 +151,11 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 // meet makes of an INVITE a dialog, the audio that suits its offer and our
 // answer to it, if there was one.
 func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, error) {
-	d, err := s.dialogOf(req, isTrunk)
+	p, err := s.pathBack(req, isTrunk)
+	if err != nil {
+		return dialog{}, nil, nil, err
+	}
+	d, err := dialogOf(req, p)
 	if err != nil {
 		return dialog{}, nil, nil, err
 	}
@@ -172,11 +176,7 @@ func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, e
 }
 
 // dialogOf is the UAS's side of a dialog (RFC 3261 §12.1.1).
-func (s *Server) dialogOf(req *wire.Request, isTrunk bool) (dialog, error) {
-	p, err := s.pathBack(req, isTrunk)
-	if err != nil {
-		return dialog{}, err
-	}
+func dialogOf(req *wire.Request, p path) (dialog, error) {
 	from, to := req.From(), req.To()
 	d := dialog{path: p, callID: string(*req.CallID()), local: *to.Address.Clone(), remote: *from.Address.Clone(), remoteSeq: req.CSeq().SeqNo}
 	d.localTag, _ = to.Params.Get("tag")

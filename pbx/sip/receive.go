@@ -93,11 +93,7 @@ func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.
 	case wire.INVITE:
 		s.invited(ctx, req, tx)
 	case wire.OPTIONS:
-		if !s.known(req) {
-			s.answer(req, tx, wire.StatusOK) // what we can do is nobody else's business
-			return
-		}
-		s.answer(req, tx, wire.StatusOK, capabilities()...)
+		s.answer(req, tx, wire.StatusOK, s.about(req)...)
 	case wire.REGISTER:
 		s.registered(ctx, req, tx)
 	case wire.CANCEL: // of no INVITE we know, yet
@@ -106,10 +102,22 @@ func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.
 	case wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
 		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
 	case wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH:
-		s.answer(req, tx, wire.StatusMethodNotAllowed, capabilities()...)
+		about := s.about(req)
+		if about == nil {
+			about = capabilities()[:1] // RFC 3261 §21.4.6: Allow, whoever asks
+		}
+		s.answer(req, tx, wire.StatusMethodNotAllowed, about...)
 	default:
-		s.answer(req, tx, wire.StatusNotImplemented, capabilities()...)
+		s.answer(req, tx, wire.StatusNotImplemented, s.about(req)...)
 	}
+}
+
+// about is what we tell of ourselves; to strangers, nothing.
+func (s *Server) about(req *wire.Request) []wire.Header {
+	if !s.known(req) {
+		return nil
+	}
+	return capabilities()
 }
 
 // answer sends a final response to a request. A transaction that needs no
