@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run build console test format unit pages e2e bench prompts lint clean
+.PHONY: run build console test format unit fuzz pages e2e bench prompts lint clean
 
 WEB := pbx/console/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/*.mjs $(WEB)/*.json -type f 2>/dev/null)
@@ -35,12 +35,14 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd $(WEB) && npm run --silent build
 
 # Every ring, the widest last: format, units with stories and wire under the race
-# detector, the pages' own tests, and the whole with real phones and a browser.
+# detector, a short run of the fuzz targets, the pages' own tests, and the whole
+# with real phones and a browser.
 test:
 	testdata/install.sh test
 	$(MAKE) --no-print-directory console
 	$(MAKE) --no-print-directory format
 	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory fuzz FUZZTIME=3s
 	$(MAKE) --no-print-directory pages
 	$(MAKE) --no-print-directory e2e
 
@@ -52,6 +54,16 @@ format:
 
 unit:
 	go test -race -timeout 20m ./...
+
+# Every fuzz target there is, for FUZZTIME each. What one finds is kept beside it
+# under testdata/fuzz, to be committed with the cure; unit runs it ever after.
+FUZZTIME ?= 30s
+fuzz:
+	@grep -rHo --include='*_test.go' --exclude-dir=node_modules -E '^func Fuzz\w+' $(OURS) | sed 's/:func / /' | sort | \
+	while read -r file target; do \
+		echo "$$target in $$(dirname $$file)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null; \
+	done
 
 pages: $(WEB)/dist/index.html
 	cd $(WEB) && npm run --silent check && npm test --silent
