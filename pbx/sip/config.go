@@ -63,6 +63,9 @@ type Trunk struct {
 	Expires  time.Duration // asked of the registrar; 10 min
 	Line     pbx.Phone     // the number that calls to the account itself are for
 
+	Identity     Identity // where the number we call from stands
+	NumberFormat Format   // of the numbers we send
+
 	Options  time.Duration // between two OPTIONS that ask whether it is up; 0: none
 	Failover []string      // trunks to call over while this one does not work, in that order
 }

@@ -38,36 +38,34 @@ func (s *Server) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 }
 
 // dialogTo prepares a call over a trunk. All that the carrier learns of it is
-// here: the two numbers.
-func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialog, error) {
+// here: the two numbers, as it wants them written.
+func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialog, []wire.Header, error) {
 	peer, err := t.resolve(ctx)
 	if err != nil {
-		return dialog{}, err
+		return dialog{}, nil, err
 	}
 	p, err := s.pathTo(ctx, t.Transport, peer)
 	if err != nil {
-		return dialog{}, err
+		return dialog{}, nil, err
 	}
-	from := to.From
-	if from == "" {
-		from = t.CallerID
-	}
-	d := dialog{
-		path: p, callID: newCallID(), localTag: newTag(),
-		local:  numberURI(from, p.here.String(), 0),
-		remote: numberURI(to.Number, t.host, 0),
-		target: numberURI(to.Number, peer.Addr().String(), int(peer.Port())),
-	}
-	if t.FromUser != "" {
-		d.local.User = t.user()
-	}
+	d := dialog{path: p, callID: newCallID(), localTag: newTag()}
+	called := t.NumberFormat.write(to.Number, s.cfg.Country)
 	if t.Domain != "" || t.Register || t.Proxy != "" {
-		d.local.Host = cmp.Or(t.Domain, t.host)
-		d.target = t.uri(d.target.User)
+		d.local = wire.Uri{Scheme: "sip", Host: cmp.Or(t.Domain, t.host)}
+		d.target = t.uri(called)
 		d.remote = d.target
 		t.lead(&d, peer)
+	} else {
+		d.local = wire.Uri{Scheme: "sip", Host: p.here.String()}
+		d.target = wire.Uri{Scheme: "sip", User: called, Host: peer.Addr().String(), Port: int(peer.Port())}
+		d.remote = wire.Uri{Scheme: "sip", User: called, Host: t.host}
 	}
-	return d, nil
+	from := cmp.Or(to.From, t.CallerID)
+	if from == "" {
+		d.local = numberURI("", "", 0)
+		return d, nil, nil
+	}
+	return d, t.identify(&d.local, t.NumberFormat.write(from, s.cfg.Country)), nil
 }
 
 func numberURI(number pbx.Phone, host string, port int) wire.Uri {

@@ -187,12 +187,12 @@ func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (*Leg,
 	if !t.seize() {
 		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
 	}
-	d, err := s.dialogTo(ctx, t, to)
+	d, identity, err := s.dialogTo(ctx, t, to)
 	if err != nil {
 		t.release()
 		return nil, fmt.Errorf("%w: %w", errDead, err)
 	}
-	return s.call(ctx, party{trunk: t, number: to.Number}, d)
+	return s.call(ctx, party{trunk: t, number: to.Number}, d, identity...)
 }
 
 // elsewhere says whether a call that failed so may do better over another trunk:

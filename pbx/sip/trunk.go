@@ -43,6 +43,9 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	default:
 		return nil, fmt.Errorf("trunk %q: transport %q: only udp and tcp", t.Name, t.Transport)
 	}
+	if !slices.Contains([]Identity{"", InFrom, InPAI, InPPI, InRPID}, t.Identity) || !slices.Contains([]Format{"", E164, Plain, National}, t.NumberFormat) {
+		return nil, fmt.Errorf("trunk %q: identity %q or number format %q unknown", t.Name, t.Identity, t.NumberFormat)
+	}
 	var err error
 	if t.host, t.port, err = hostPort(t.Target); err == nil {
 		t.hop, t.hopPort, err = hostPort(cmp.Or(t.Proxy, t.Target))
