@@ -187,6 +187,7 @@ func (x *exchange) sipConfig() sip.Config {
 			CallerID: t.CallerID, Channels: t.Channels,
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
+			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
 			Options: t.Options, Failover: t.Failover})
 	}
 	return cfg

@@ -82,6 +82,9 @@ type Trunk struct {
 	OutboundProxy OutboundProxy `yaml:"outbound_proxy"`
 	Expires       time.Duration `yaml:"expires"`
 
+	Identity     string `yaml:"identity"`      // from where the file has none
+	NumberFormat string `yaml:"number_format"` // e164 where the file has none
+
 	Options  time.Duration `yaml:"options"`  // between two questions whether it is up; 0: none
 	Failover []string      `yaml:"failover"` // names of trunks
 }

@@ -80,6 +80,8 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a stand-in that is not there", "channels: 4000", `failover: [carier]`, `7:116: trunks.failover: unknown trunk "carier"; did you mean "carrier"?`},
 		{"a trunk that stands in for itself", "channels: 4000", `failover: [carrier]`, `7:116: trunks.failover: carrier cannot stand in for itself`},
 		{"OPTIONS without end", "channels: 4000", `options: 1s`, `7:114: trunks.options: 1s is outside 5s to 10m0s; 0s asks nothing`},
+		{"an identity we lack", "channels: 4000", `identity: paid`, `7:115: trunks.identity: unknown "paid"; did you mean "pai"?`},
+		{"a way to write numbers we lack", "channels: 4000", `number_format: "+7"`, `7:120: trunks.number_format: unknown "+7"; known: e164, plain, national`},
 		{"two trunks of one name", "lines:\n", "  - {name: carrier, host: 10.0.0.1}\nlines:\n", `8:12: trunks.name: carrier is here a second time, first in line 7`},
 
 		{"a number that is no phone", `number: "+74950000000"`, `number: call me`, `9:14: lines.number: "call me" is no telephone number; write it as +74950000000`},

@@ -142,6 +142,9 @@ func (r *reader) trunks(c *Config, env Env) {
 			t.Transport = "udp"
 		}
 		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp"})
+		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
+		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
+		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
 		r.host(t)
 		r.account(t, env)
 		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)
