@@ -94,18 +94,33 @@ func (c *Call) record(i int, leg Leg) LegRecord {
 	return record
 }
 
+// A talk in which nobody is heard is over, though no BYE ever came: a carrier
+// that fell, a battery that died on both sides. It would be paid for for hours.
+const silentTalk = time.Minute
+
 // join lets two answered legs talk and returns when either hangs up: nil, for
-// that is how talks end; or the cause of ctx when somebody else ended the call.
+// that is how talks end; or the cause of ctx when somebody else ended the call;
+// or ErrMediaLost when neither is heard any more.
 func (c *Call) join(ctx context.Context, a, b Leg) error {
 	unplug := media.Cross(a.Audio(), b.Audio())
 	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
 	defer unplug()
 	started := time.Now()
 	defer func() { c.cdr.Talked += time.Since(started) }()
+	watch, stop := context.WithCancel(ctx)
+	silence := make(chan error, 1)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { silence <- media.Watch(watch, silentTalk, a.Audio(), b.Audio()) })
+	defer watcher.Wait()
+	defer stop()
 	select {
 	case <-a.Context().Done():
 	case <-b.Context().Done():
 	case <-ctx.Done():
+	case <-silence:
+		if ctx.Err() == nil {
+			return ErrMediaLost
+		}
 	}
 	if a.Context().Err() != nil || b.Context().Err() != nil {
 		return nil // ctx may end with one of the legs: all were ready at once

@@ -326,6 +326,38 @@ func TestALegThatNeverAnsweredIsInTheCDR(t *testing.T) {
 	})
 }
 
+func TestATalkInWhichNobodyIsHeardIsOver(t *testing.T) {
+	for name, tc := range map[string]struct {
+		silent []string
+		result string
+		talked time.Duration
+	}{
+		"both have been silent for a minute": {[]string{"client", "driver"}, "media lost", 70 * time.Second},
+		"one still talks":                    {[]string{"client"}, "completed", 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
+				s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(0, s.driver, func(l *pbxtest.Leg) {
+					time.Sleep(10 * time.Second)
+					for _, who := range tc.silent {
+						map[string]*pbxtest.Leg{"client": s.client, "driver": s.driver}[who].Port.Fade()
+					}
+					time.Sleep(5*time.Minute - 10*time.Second)
+					l.Leave()
+				})
+				go s.client.Press("1")
+				s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
+				cdr := s.cdr(t)
+				if cdr.Result != tc.result || cdr.Talked.Round(5*time.Second) != tc.talked {
+					t.Errorf("%q after %v of talk, want %q after %v", cdr.Result, cdr.Talked, tc.result, tc.talked)
+				}
+				time.Sleep(10 * time.Minute) // the one who left the phone off the hook
+			})
+		})
+	}
+}
+
 func TestNobodySeesTheOthersNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})

@@ -2,11 +2,13 @@ package console
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"cabline/media"
 	"cabline/pbx"
 )
 
@@ -55,6 +57,21 @@ type audioJSON struct {
 	Lost     uint64  `json:"lost" doc:"Gaps in what the party sent"`
 	Dropped  uint64  `json:"dropped" doc:"Packets of strangers, or broken"`
 	JitterMS float64 `json:"jitter_ms"`
+
+	MOS     *float64 `json:"mos" doc:"How what comes from the party sounds, 1 to 4.4 by the E-model; null: nothing came"`
+	PeerMOS *float64 `json:"peer_mos" doc:"How the party hears what we send, by its reports; null: it sent none"`
+	Mute    bool     `json:"mute" doc:"The party sent packets, and silence in all of them"`
+}
+
+func showAudio(a media.Stats) audioJSON {
+	rating := func(mos float64) *float64 {
+		if mos == 0 {
+			return nil
+		}
+		mos = math.Round(mos*100) / 100
+		return &mos
+	}
+	return audioJSON{a.Received, a.Sent, a.Lost, a.Dropped, seconds(a.Jitter) * 1000, rating(a.MOS()), rating(a.PeerMOS()), a.Mute()}
 }
 
 func showCDR(cdr pbx.CDR) cdrJSON {
@@ -71,7 +88,7 @@ func showCDR(cdr pbx.CDR) cdrJSON {
 		shown.Legs = append(shown.Legs, legJSON{
 			ID: l.ID, Party: string(l.Party), Number: l.Number.Dialable(), Operator: l.Operator, Trunk: l.Trunk,
 			Started: when(l.Started), Answered: when(l.Answered), Ended: when(l.Ended), Cause: l.Cause, Code: l.Code,
-			Audio: audioJSON{l.Audio.Received, l.Audio.Sent, l.Audio.Lost, l.Audio.Dropped, seconds(l.Audio.Jitter) * 1000},
+			Audio: showAudio(l.Audio),
 		})
 	}
 	return shown

@@ -96,6 +96,14 @@ type Port struct {
 	said []string
 	to   media.Sink
 	met  []media.Sink
+	gone time.Time
+}
+
+// Fade makes the party send nothing from now on, though its call goes on.
+func (p *Port) Fade() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = time.Now()
 }
 
 // Said is the names of the clips begun so far, in order.
@@ -146,7 +154,14 @@ func (p *Port) Digits() <-chan media.Digit { return p.digits }
 func (p *Port) SendDigit(media.Digit) {}
 
 // Stats implements media.Port.
-func (p *Port) Stats() media.Stats { return media.Stats{} }
+func (p *Port) Stats() media.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone.IsZero() {
+		return media.Stats{}
+	}
+	return media.Stats{Silence: time.Since(p.gone)}
+}
 
 // Dialer answers as Phones says, by number or by an operator's login.
 type Dialer struct {

@@ -137,8 +137,8 @@ func scanCDR(row interface{ Scan(...any) error }) (seq int64, cdr pbx.CDR, err e
 	return seq, cdr, nil
 }
 
-// stepRow and legRow are the JSON in the table; keys are never renamed. Times
-// and jitter are microseconds, 0 for a time that never was.
+// stepRow and legRow are the JSON in the table; keys are never renamed. Times,
+// jitter and round trip are microseconds, 0 for a time that never was.
 type stepRow struct {
 	At   int64  `json:"at"`
 	What string `json:"what"`
@@ -161,6 +161,13 @@ type legRow struct {
 	Dropped   uint64 `json:"dropped,omitempty"`
 	Jitter    int64  `json:"jitter,omitempty"`
 	LastHeard int64  `json:"last_heard,omitempty"`
+	Sampled   uint64 `json:"sampled,omitempty"`
+	Soundless uint64 `json:"soundless,omitempty"`
+
+	PeerExpected uint64 `json:"peer_expected,omitempty"`
+	PeerLost     uint64 `json:"peer_lost,omitempty"`
+	PeerJitter   int64  `json:"peer_jitter,omitempty"`
+	RoundTrip    int64  `json:"round_trip,omitempty"`
 }
 
 func stepRows(steps []pbx.Step) []stepRow {
@@ -179,6 +186,8 @@ func legRows(legs []pbx.LegRecord) []legRow {
 			Started: toMicros(l.Started), Answered: toMicros(l.Answered), Ended: toMicros(l.Ended), Cause: l.Cause, Code: l.Code,
 			Received: l.Audio.Received, Sent: l.Audio.Sent, Lost: l.Audio.Lost, Dropped: l.Audio.Dropped,
 			Jitter: l.Audio.Jitter.Microseconds(), LastHeard: toMicros(l.Audio.LastHeard),
+			Sampled: l.Audio.Sampled, Soundless: l.Audio.Soundless, PeerExpected: l.Audio.PeerExpected, PeerLost: l.Audio.PeerLost,
+			PeerJitter: l.Audio.PeerJitter.Microseconds(), RoundTrip: l.Audio.RoundTrip.Microseconds(),
 		}
 	}
 	return rows
@@ -189,7 +198,8 @@ func (r legRow) leg() pbx.LegRecord {
 		ID: r.ID, Party: pbx.Role(r.Party), Number: pbx.Phone(r.Number), Operator: r.Operator, Trunk: r.Trunk,
 		Started: fromMicros(r.Started), Answered: fromMicros(r.Answered), Ended: fromMicros(r.Ended), Cause: r.Cause, Code: r.Code,
 		Audio: media.Stats{Received: r.Received, Sent: r.Sent, Lost: r.Lost, Dropped: r.Dropped,
-			Jitter: micros(r.Jitter), LastHeard: fromMicros(r.LastHeard)},
+			Jitter: micros(r.Jitter), LastHeard: fromMicros(r.LastHeard), Sampled: r.Sampled, Soundless: r.Soundless,
+			PeerExpected: r.PeerExpected, PeerLost: r.PeerLost, PeerJitter: micros(r.PeerJitter), RoundTrip: micros(r.RoundTrip)},
 	}
 }
 

@@ -233,6 +233,8 @@ export const en: Record<Key, string> = {
   'calls.leg.cause': 'How it ended',
   'calls.leg.audio': 'Audio',
   'calls.leg.audio.text': 'received {received}, sent {sent}, lost {lost}, jitter {jitter} ms',
+  'calls.leg.audio.mos': 'rated {mos}',
+  'calls.leg.audio.mute': 'only silence came: the microphone was mute',
   'calls.leg.silent': 'no audio',
   'calls.order': 'Order',
   'calls.id': 'Call ID',

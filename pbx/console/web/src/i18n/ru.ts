@@ -232,6 +232,8 @@ export const ru = {
   'calls.leg.cause': 'Чем кончилось',
   'calls.leg.audio': 'Звук',
   'calls.leg.audio.text': 'принято {received}, отдано {sent}, потеряно {lost}, дрожание {jitter} мс',
+  'calls.leg.audio.mos': 'слышно на {mos}',
+  'calls.leg.audio.mute': 'шла тишина: микрофон молчал',
   'calls.leg.silent': 'звука не было',
   'calls.order': 'Заказ',
   'calls.id': 'Номер звонка',

@@ -85,7 +85,7 @@ export interface LegRecord {
   ended: string | null;
   cause: string;
   code: number;
-  audio: { received: number; sent: number; lost: number; dropped: number; jitter_ms: number } | null;
+  audio: { received: number; sent: number; lost: number; dropped: number; jitter_ms: number; mos?: number | null; mute?: boolean } | null;
 }
 
 export interface CDR {

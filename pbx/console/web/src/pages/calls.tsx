@@ -179,7 +179,9 @@ function Leg({ leg }: { leg: LegRecord }) {
       <td class="nowrap">{clock(leg.ended, true)}</td>
       <td>{leg.cause ? word(t, 'result', leg.cause) : '—'}{leg.code >= 300 && <span class="muted"> · {leg.code}</span>}</td>
       <td class="small">{silent ? (leg.answered ? t('calls.leg.silent') : '—')
-        : t('calls.leg.audio.text', { received: audio.received, sent: audio.sent, lost: audio.lost, jitter: Math.round(audio.jitter_ms) })}</td>
+        : t('calls.leg.audio.text', { received: audio.received, sent: audio.sent, lost: audio.lost, jitter: Math.round(audio.jitter_ms) })}
+        {audio?.mos != null && <span class="nowrap">, {t('calls.leg.audio.mos', { mos: audio.mos.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 }) })}</span>}
+        {audio?.mute && <div class="bad">{t('calls.leg.audio.mute')}</div>}</td>
     </tr>
   );
 }
