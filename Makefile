@@ -55,15 +55,9 @@ format:
 unit:
 	go test -race -timeout 20m ./...
 
-# Every fuzz target there is, for FUZZTIME each. What one finds is kept beside it
-# under testdata/fuzz, to be committed with the cure; unit runs it ever after.
 FUZZTIME ?= 30s
 fuzz:
-	@grep -rHo --include='*_test.go' --exclude-dir=node_modules -E '^func Fuzz\w+' $(OURS) | sed 's/:func / /' | sort | \
-	while read -r file target; do \
-		echo "$$target in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null; \
-	done
+	testdata/fuzz.sh $(FUZZTIME)
 
 pages: $(WEB)/dist/index.html
 	cd $(WEB) && npm run --silent check && npm test --silent
