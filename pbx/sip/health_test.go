@@ -29,7 +29,7 @@ func startTwo(t *testing.T, change func(*Config)) (b *bench, first, second *phon
 	})
 	b.peer(first)
 	b.peer(second)
-	return b, first, second
+	return b, first.once(), second.once()
 }
 
 var overFirst = pbx.Endpoint{Number: "+79990000001", Trunk: "first", From: "+74950000009"}

@@ -22,6 +22,36 @@ func registering(c *Config) {
 	c.backOff = time.Millisecond
 }
 
+// startCarrier is startTrunk with a carrier that overlooks repetitions: on a busy
+// machine requests are sent again before a test has answered them.
+func startCarrier(t *testing.T, change func(*Config)) (*bench, *phone) {
+	t.Helper()
+	b, carrier := startTrunk(t, answerAll, change)
+	return b, carrier.once()
+}
+
+// once is a phone without messages that came before.
+func (p *phone) once() *phone {
+	q := &phone{t: p.t, got: make(chan message, 1000), self: p.self, network: p.network, write: p.write, hangUp: p.hangUp}
+	over := make(chan struct{}) // the test's context ends before its cleanup does
+	p.t.Cleanup(func() { close(over) })
+	go func() {
+		seen := map[message]bool{}
+		for {
+			select {
+			case m := <-p.got:
+				if !seen[m] {
+					seen[m] = true
+					q.got <- m
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
+	return q
+}
+
 // accept lets a REGISTER in; more are headers of the 200.
 func (p *phone) accept(m message, more string) {
 	p.t.Helper()
@@ -51,7 +81,7 @@ func (b *bench) registered(want bool) TrunkState {
 func TestATrunkRegistersWithItsPasswordAndSignsOffAtTheEnd(t *testing.T) {
 	for _, algorithm := range []string{"MD5", "SHA-256"} {
 		t.Run(algorithm, func(t *testing.T) {
-			b, carrier := startTrunk(t, answerAll, registering)
+			b, carrier := startCarrier(t, registering)
 			first := carrier.want("REGISTER sip:carrier.test SIP/2.0")
 			for header, want := range map[string]string{"From": "sip:883140001@carrier.test", "To": "sip:883140001@carrier.test", "Contact": "sip:883140001@" + b.addr} {
 				if got := first.uri(header); got != want {
@@ -90,12 +120,12 @@ func TestATrunkRegistersWithItsPasswordAndSignsOffAtTheEnd(t *testing.T) {
 }
 
 func TestTheRegistrarsExpiryCountsAndIsRefreshedBeforeItEnds(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, registering)
+	b, carrier := startCarrier(t, registering)
 	first := carrier.want("REGISTER")
 	sent := time.Now()
 	carrier.accept(first, ";expires=2\nExpires: 3600")
 	b.registered(true)
-	second := carrier.want("REGISTER", "REGISTER sip:carrier.test SIP/2.0\r\nVia: "+first.header("Via"))
+	second := carrier.want("REGISTER")
 	if since := time.Since(sent); since < time.Second {
 		t.Errorf("again after %v", since)
 	}
@@ -104,7 +134,7 @@ func TestTheRegistrarsExpiryCountsAndIsRefreshedBeforeItEnds(t *testing.T) {
 }
 
 func TestARegistrarsMinimumIsTaken(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, registering)
+	b, carrier := startCarrier(t, registering)
 	carrier.send(carrier.want("REGISTER").reply("423 Brief", "a", "Min-Expires: 1800\n"))
 	second := carrier.want("REGISTER")
 	if second.header("Expires") != "1800" {
@@ -116,7 +146,7 @@ func TestARegistrarsMinimumIsTaken(t *testing.T) {
 }
 
 func TestARegistrationThatFailsIsTriedAgain(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, registering)
+	b, carrier := startCarrier(t, registering)
 	carrier.send(carrier.want("REGISTER").reply("500 Ill", "a", ""))
 	second := carrier.want("REGISTER")
 	if s := b.registered(false); !strings.Contains(s.LastError, `500 "Ill"`) {
@@ -194,7 +224,7 @@ func TestATrunkRegistersAnewWhenItsConnectionBroke(t *testing.T) {
 }
 
 func TestAnOutboundProxyIsSentTo(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+	b, carrier := startCarrier(t, func(c *Config) {
 		registering(c)
 		c.Trunks[0].Proxy, c.Trunks[0].Target = c.Trunks[0].Target, "nowhere.invalid"
 	})
@@ -219,7 +249,7 @@ func TestAnOutboundProxyIsSentTo(t *testing.T) {
 }
 
 func TestTheRegistrarsRealmMayAskForThePasswordOfACall(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, registering)
+	b, carrier := startCarrier(t, registering)
 	m := carrier.want("REGISTER")
 	carrier.send(m.reply("401 Who", "a", `WWW-Authenticate: Digest realm="asterisk", nonce="1", qop="auth"`+"\n"))
 	carrier.accept(carrier.want("REGISTER"), "")
@@ -252,7 +282,7 @@ func TestACallToTheAccountComesFromTheRegistrarsAddress(t *testing.T) {
 		"somebody else at the same place": {"883140002", "883140002", "", "407"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, carrier := startTrunk(t, answerAll, registering)
+			b, carrier := startCarrier(t, registering)
 			carrier.accept(carrier.want("REGISTER"), "")
 			b.registered(true)
 			k := carrier.newTalk("79161234567", c.to)
@@ -277,7 +307,7 @@ func TestACallToTheAccountComesFromTheRegistrarsAddress(t *testing.T) {
 }
 
 func TestSeveralAccountsAtOneAddressAreToldApart(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+	b, carrier := startCarrier(t, func(c *Config) {
 		registering(c)
 		second := c.Trunks[0]
 		second.Name, second.AuthUser, second.Line = "second", "883140002", "+74950000002"

@@ -61,7 +61,7 @@ func TestAChallengeToOurINVITEIsAnswered(t *testing.T) {
 		"with a stranger's before ours":     {"407 Who", proxy + `: Digest realm="elsewhere", nonce="n0", qop="auth"` + "\n" + proxy + `: Digest realm="carrier.test", nonce="n1", algorithm=MD5, qop="auth"`, "Proxy-Authorization", "MD5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, carrier := startTrunk(t, answerAll, withPassword)
+			b, carrier := startCarrier(t, withPassword)
 			done := b.dial(context.Background(), driver)
 			first := carrier.want("INVITE")
 			if first.header("Authorization")+first.header("Proxy-Authorization") != "" {
@@ -92,7 +92,7 @@ func TestAChallengeToOurINVITEIsAnswered(t *testing.T) {
 
 func TestAStaleNonceIsAnsweredAgainAndAWrongPasswordIsNot(t *testing.T) {
 	const ask = `WWW-Authenticate: Digest realm="carrier.test", nonce="%s", qop="auth"%s` + "\n"
-	b, carrier := startTrunk(t, answerAll, withPassword)
+	b, carrier := startCarrier(t, withPassword)
 	done := b.dial(context.Background(), driver)
 	for _, refusal := range []string{fmt.Sprintf(ask, "1", ""), fmt.Sprintf(ask, "2", ", stale=true"), fmt.Sprintf(ask, "3", "")} {
 		invite := carrier.want("INVITE", "ACK")
@@ -110,7 +110,7 @@ func TestAStaleNonceIsAnsweredAgainAndAWrongPasswordIsNot(t *testing.T) {
 }
 
 func TestAGatewayAndAProxyBeforeItBothGetTheirCredentials(t *testing.T) {
-	b, carrier := startTrunk(t, answerAll, withPassword)
+	b, carrier := startCarrier(t, withPassword)
 	done := b.dial(context.Background(), driver)
 	carrier.send(carrier.want("INVITE").reply("407 Who", "a", `Proxy-Authenticate: Digest realm="carrier.test", nonce="1", qop="auth"`+"\n"))
 	carrier.want("ACK")
@@ -135,7 +135,7 @@ func TestACalleesChallengeNeverGetsTheTrunksCredentials(t *testing.T) {
 		"X-Nothing: at all",
 	} {
 		t.Run(ask, func(t *testing.T) {
-			b, carrier := startTrunk(t, answerAll, withPassword)
+			b, carrier := startCarrier(t, withPassword)
 			done := b.dial(context.Background(), driver)
 			carrier.send(carrier.want("INVITE").reply("401 Who", "a", ask+"\n"))
 			carrier.want("ACK")

@@ -50,7 +50,7 @@ func TestTheCallerStandsWhereTheCarrierLooks(t *testing.T) {
 		"not in From where the carrier wants a name": {func(t *Trunk) { t.FromUser = "boss" }, "boss", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, carrier := startTrunk(t, answerAll, func(cfg *Config) {
+			b, carrier := startCarrier(t, func(cfg *Config) {
 				cfg.Trunks[0].Domain = "carrier.test"
 				c.change(&cfg.Trunks[0])
 			})
