@@ -66,7 +66,8 @@ type Web struct {
 // Trunk is a carrier, known by its addresses or by an account.
 type Trunk struct {
 	Name      string         `yaml:"name"`
-	Host      string         `yaml:"host"` // host:port, the port always there after Load
+	Preset    string         `yaml:"preset"` // a carrier of presets.go
+	Host      string         `yaml:"host"`   // host:port, the port always there after Load
 	Transport string         `yaml:"transport"`
 	From      []netip.Prefix `yaml:"from"` // empty after Load only where Register is set: the registrar's addresses
 	CallerID  pbx.Phone      `yaml:"caller_id"`

@@ -82,6 +82,9 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"OPTIONS without end", "channels: 4000", `options: 1s`, `7:114: trunks.options: 1s is outside 5s to 10m0s; 0s asks nothing`},
 		{"an identity we lack", "channels: 4000", `identity: paid`, `7:115: trunks.identity: unknown "paid"; did you mean "pai"?`},
 		{"a way to write numbers we lack", "channels: 4000", `number_format: "+7"`, `7:120: trunks.number_format: unknown "+7"; known: e164, plain, national`},
+		{"a carrier without a preset", "host: 127.0.0.3:5070", `preset: beline`, `7:29: trunks.preset: unknown "beline"; did you mean "beeline"?`},
+		{"a carrier that calls from anywhere", "host: 127.0.0.3:5070, from: [127.0.0.2, 10.1.0.7/16]", `preset: novofon, auth_user: a, password: b`,
+			`7:5: trunks: from is missing; novofon calls from other addresses than it registers at, list them`},
 		{"two trunks of one name", "lines:\n", "  - {name: carrier, host: 10.0.0.1}\nlines:\n", `8:12: trunks.name: carrier is here a second time, first in line 7`},
 
 		{"a number that is no phone", `number: "+74950000000"`, `number: call me`, `9:14: lines.number: "call me" is no telephone number; write it as +74950000000`},

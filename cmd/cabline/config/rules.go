@@ -138,9 +138,8 @@ func (r *reader) trunks(c *Config, env Env) {
 		if t.Name == "" {
 			r.missing(t, "trunks: name is missing")
 		}
-		if t.Transport == "" {
-			t.Transport = "udp"
-		}
+		r.preset(t)
+		t.Transport = cmp.Or(t.Transport, "udp")
 		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp"})
 		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
 		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
