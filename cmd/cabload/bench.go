@@ -243,9 +243,7 @@ func (b bench) connect() (*caller, *callee, *engine, error) {
 	wire := func(from side, s *score) (func(int) netip.AddrPort, func(int, siptext.Audio)) {
 		return func(n int) netip.AddrPort { return e.address(from, n) },
 			func(n int, theirs siptext.Audio) {
-				if len(theirs.Types) == 0 {
-					s.fail(errCodec.Error())
-				} else if err := e.speak(from, n, theirs.Addr, theirs.Types[0]); err != nil {
+				if err := e.speak(from, n, theirs, speech{}); err != nil {
 					s.fail(err.Error())
 				}
 			}

@@ -97,9 +97,11 @@ func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
 	good := func() *options {
 		o := &options{PBX: netip.MustParseAddrPort("127.0.0.11:5060"), Caller: netip.MustParseAddrPort("127.0.0.2:5062"),
 			Callee: netip.MustParseAddrPort("127.0.0.3:5070")}
-		o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate = 1, 1, 1, 1
+		o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate, o.Announce.Rate, o.Soak.Rate = 1, 1, 1, 1, 1, 1
 		o.CPS.For, o.Find.For, o.Media.For, o.All.For = 1, 1, 1, 1
-		o.Media.Calls, o.All.Calls = []int{1}, []int{1, 2}
+		o.Media.Calls, o.All.Calls, o.Announce.Callers = []int{1}, []int{1, 2}, []int{1}
+		o.Announce.For, o.Soak.For, o.Soak.Talk, o.Soak.Ring, o.Soak.Every, o.Soak.Settle = 1, 2*time.Hour, time.Second, time.Second, time.Second, time.Second
+		o.Web = "http://127.0.0.11:8480"
 		return o
 	}
 	if err := good().Validate(); err != nil {
@@ -113,6 +115,10 @@ func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
 		"an endless run":       func(o *options) { o.Media.For = time.Hour },
 		"calls that never end": func(o *options) { o.CPS.Hold = time.Hour },
 		"too high a rate":      func(o *options) { o.Find.Rate = 1e6 },
+		"a soak for a day":     func(o *options) { o.Soak.For = 24 * time.Hour },
+		"a soak like a flood":  func(o *options) { o.Soak.Rate = 201 },
+		"a public web side":    func(o *options) { o.Web = "http://192.0.2.1:8480" },
+		"too many callers":     func(o *options) { o.Announce.Callers = []int{100000} },
 	} {
 		o := good()
 		spoil(o)

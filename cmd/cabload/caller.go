@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,13 +21,16 @@ type caller struct {
 	score  *score
 	// audio is where call number n wants its audio.
 	audio func(n int) netip.AddrPort
-	// talk is called on its own goroutine when a call was answered.
-	talk func(n int, theirs siptext.Audio)
+	// talk is called when a call was answered and the ACK sent, parted when it has
+	// ended, however it did. They must not wait.
+	talk   func(n int, theirs siptext.Audio)
+	parted func(n int)
+	rough  bool // calls may be refused, and the PBX may hang up: nothing failed
+	phones int  // how many callers there are; 0: as many as calls
 
-	mu      sync.Mutex
-	calls   map[string]*outcall
-	over    ended[[]byte] // calls that ended, with the ACK they may still need
-	talking sync.WaitGroup
+	mu    sync.Mutex
+	calls map[string]*outcall
+	over  ended[[]byte] // calls that ended, with the ACK they may still need
 }
 
 // outcall is a call we placed.
@@ -37,6 +41,7 @@ type outcall struct {
 	branch   string
 	state    outState
 	hold     time.Duration // how long we talk; negative: until hangUpAll
+	giveUp   time.Time     // when to cancel; zero: never
 	invited  time.Time
 	hangUp   time.Time
 	pending  repeat // INVITE, later BYE
@@ -50,6 +55,7 @@ type outState int
 
 const (
 	inviting outState = iota
+	cancelling
 	inTalk
 	leaving
 )
@@ -67,16 +73,33 @@ func openCaller(at, pbx netip.AddrPort, number string, codec uint8) (*caller, er
 }
 
 // place begins call number n.
-func (c *caller) place(n int, hold time.Duration) {
-	call := &outcall{n: n, id: token() + "@cabload", branch: "z9hG4bK" + token(), hold: hold, uri: "sip:" + c.number + "@" + c.pbx.String()}
-	call.from = fmt.Sprintf("<sip:+7916%07d@%s>;tag=%s", n%10_000_000, c.self.Addr(), token())
-	call.to = fmt.Sprintf("<sip:%s@%s>", c.number, c.pbx.Addr())
+func (c *caller) place(n int, hold time.Duration) { c.dial(n, c.number, hold, 0) }
+
+// phone is the number that call number n comes from.
+func (c *caller) phone(n int) string {
+	if c.phones > 0 {
+		n %= c.phones
+	}
+	return phoneOf(n)
+}
+
+func phoneOf(n int) string { return fmt.Sprintf("+7916%07d", n%10_000_000) }
+
+// dial begins call number n to a number, and cancels it unless it is answered
+// within giveUp; 0: never.
+func (c *caller) dial(n int, number string, hold, giveUp time.Duration) {
+	call := &outcall{n: n, id: token() + "@cabload", branch: "z9hG4bK" + token(), hold: hold, uri: "sip:" + number + "@" + c.pbx.String()}
+	call.from = fmt.Sprintf("<sip:%s@%s>;tag=%s", c.phone(n), c.self.Addr(), token())
+	call.to = fmt.Sprintf("<sip:%s@%s>", number, c.pbx.Addr())
 	offer := siptext.Audio{Addr: c.audio(n), Types: []uint8{c.codec}, Event: 101}
 	message := c.request(call, "INVITE", 1, call.branch).WithBody("application/sdp", offer.SDP(1)).Bytes()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.invited = time.Now()
+	if giveUp > 0 {
+		call.giveUp = call.invited.Add(giveUp)
+	}
 	call.pending = newRepeat(message, c.pbx, 0, call.invited)
 	c.calls[call.id] = call
 	c.score.add(&c.score.started)
@@ -112,6 +135,8 @@ func (c *caller) receive(m *siptext.Message, from netip.AddrPort) {
 		}
 	case m.Method() == "INVITE":
 		c.progress(call, m, from)
+	case m.Method() == "CANCEL" && call.state == cancelling:
+		call.pending.hold() // now 487 is due, or 200 if that was on its way
 	case m.Method() == "BYE" && call.state == leaving:
 		if m.Status() >= 300 {
 			c.score.fail("BYE was answered by " + m.Start[8:])
@@ -126,8 +151,10 @@ func (c *caller) receive(m *siptext.Message, from netip.AddrPort) {
 func (c *caller) progress(call *outcall, m *siptext.Message, from netip.AddrPort) {
 	switch status := m.Status(); {
 	case status < 200:
-		call.pending.hold()
-	case call.state != inviting:
+		if call.state == inviting {
+			call.pending.hold()
+		}
+	case call.state != inviting && call.state != cancelling:
 		if status < 300 && call.ack != nil { // our ACK was lost, or the PBX in a hurry
 			c.score.add(&c.score.theirs)
 			c.send(call.ack, call.peer)
@@ -136,16 +163,27 @@ func (c *caller) progress(call *outcall, m *siptext.Message, from netip.AddrPort
 		call.to = m.Value("To")
 		call.ack = c.request(call, "ACK", 1, call.branch).Bytes()
 		c.send(call.ack, c.pbx)
-		c.score.fail(strings.TrimSpace(m.Start[8:]))
+		switch {
+		case status == 487 && call.state == cancelling:
+			c.score.add(&c.score.cancelled)
+		case c.rough && slices.Contains(refusals, status):
+			c.score.add(&c.score.refused)
+		default:
+			c.score.fail(strings.TrimSpace(m.Start[8:]))
+		}
 		c.forget(call)
 	default:
 		c.established(call, m, from)
 	}
 }
 
+// refusals are the answers of a called party who does not want to talk.
+var refusals = []int{480, 486, 603}
+
 func (c *caller) established(call *outcall, m *siptext.Message, from netip.AddrPort) {
 	now := time.Now()
 	c.score.answer(now.Sub(call.invited))
+	tooLate := call.state == cancelling // the 200 crossed our CANCEL
 	call.state, call.to, call.peer = inTalk, m.Value("To"), target(m.Value("Contact"), from)
 	if contact := siptext.URI(m.Value("Contact")); contact != "" {
 		call.uri = contact
@@ -162,11 +200,11 @@ func (c *caller) established(call *outcall, m *siptext.Message, from netip.AddrP
 		if err != nil {
 			c.score.fail("200 without audio")
 		} else {
-			c.talking.Go(func() { c.talk(call.n, theirs) })
+			c.talk(call.n, theirs)
 		}
 	}
 	switch {
-	case call.hold == 0:
+	case call.hold == 0 || tooLate:
 		c.leave(call, now)
 	case call.hold > 0:
 		call.hangUp = now.Add(call.hold)
@@ -194,7 +232,11 @@ func (c *caller) asked(call *outcall, m *siptext.Message, from netip.AddrPort) {
 		}
 	case m.Method() == "BYE":
 		if call.state != leaving { // otherwise the two BYEs crossed
-			c.score.fail("the PBX hung up on the caller")
+			if c.rough {
+				c.score.add(&c.score.left)
+			} else {
+				c.score.fail("the PBX hung up on the caller")
+			}
 			c.forget(call)
 		}
 	}
@@ -204,6 +246,9 @@ func (c *caller) asked(call *outcall, m *siptext.Message, from netip.AddrPort) {
 func (c *caller) forget(call *outcall) {
 	delete(c.calls, call.id)
 	c.over.add(call.id, call.ack)
+	if c.parted != nil {
+		c.parted(call.n)
+	}
 }
 
 // repeats is the caller's sweep: what is overdue is sent again or given up,
@@ -219,12 +264,23 @@ func (c *caller) repeats(now time.Time) {
 			c.score.add(&c.score.repeated)
 			c.send(call.pending.message, call.pending.to)
 		case expired:
-			c.score.fail([]string{"no answer to INVITE", "", "no answer to BYE"}[call.state])
+			c.score.fail([]string{"no answer to INVITE", "no end after CANCEL", "", "no answer to BYE"}[call.state])
 			c.forget(call)
 		case !call.hangUp.IsZero() && now.After(call.hangUp):
 			c.leave(call, now)
+		case call.state == inviting && !call.giveUp.IsZero() && now.After(call.giveUp) && call.pending.message == nil:
+			c.cancel(call, now)
 		}
 	}
+}
+
+// cancel takes an INVITE back. RFC 3261 §9.1: only when it was answered
+// provisionally, which has stopped its repeats.
+func (c *caller) cancel(call *outcall, now time.Time) {
+	call.state = cancelling
+	message := c.request(call, "CANCEL", 1, call.branch).Bytes()
+	call.pending = newRepeat(message, c.pbx, timer2, now)
+	c.send(message, c.pbx)
 }
 
 // hangUpAll ends the calls that last until told.
@@ -236,6 +292,13 @@ func (c *caller) hangUpAll() {
 			c.leave(call, time.Now())
 		}
 	}
+}
+
+// lock runs f while nothing happens here.
+func (c *caller) lock(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
 }
 
 // open is the number of calls that are not over.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cabline/cmd/internal/siptext"
 )
 
 // The engine is one locked thread which sends every stream's packets and reads
@@ -22,13 +24,16 @@ type engine struct {
 	sockets [2][]*socket // by side
 	streams []*stream    // by id
 	phases  [phases][]*stream
+	seats   map[seat]*stream
 	owner   map[leg]uint32 // which stream was first heard on a leg
+	ears    map[leg]*ear   // of callers who are spoken to; nil: nobody listens
 	direct  bool           // no PBX between: far addresses do not tell legs apart
 
 	orders chan func()
 	stop   chan struct{}
 	done   chan struct{}
 
+	heard  uint64 // packets of one party that the other heard
 	window window
 }
 
@@ -53,6 +58,12 @@ const (
 	calleeSide
 )
 
+// seat is one end of one call.
+type seat struct {
+	of side
+	n  int
+}
+
 // stream is the audio that one leg says.
 type stream struct {
 	id        uint32
@@ -62,6 +73,9 @@ type stream struct {
 	packet    [headerSize + frame]byte
 	number    uint32
 	magnitude uint8
+	silent    bool  // says nothing but keys
+	event     uint8 // payload type of keys
+	keys      []keypress
 
 	heardOn leg // where it comes out of the PBX
 	base    uint32
@@ -81,7 +95,7 @@ type window struct {
 }
 
 func startEngine(callers, callees netip.Addr, direct bool) (*engine, error) {
-	e := &engine{run: uint16(rand.Uint32()), owner: map[leg]uint32{}, direct: direct,
+	e := &engine{run: uint16(rand.Uint32()), seats: map[seat]*stream{}, owner: map[leg]uint32{}, direct: direct,
 		orders: make(chan func(), 64), stop: make(chan struct{}), done: make(chan struct{})}
 	for i, host := range []netip.Addr{callers, callees} {
 		for range socketsPerSide {
@@ -90,6 +104,7 @@ func startEngine(callers, callees netip.Addr, direct bool) (*engine, error) {
 				e.closeSockets()
 				return nil, err
 			}
+			s.side = side(i)
 			e.sockets[i] = append(e.sockets[i], s)
 		}
 	}
@@ -112,9 +127,17 @@ func (e *engine) closeSockets() {
 // do runs f on the engine's thread and waits for it.
 func (e *engine) do(f func()) {
 	ran := make(chan struct{})
+	e.order(func() { f(); close(ran) })
 	select {
-	case e.orders <- func() { f(); close(ran) }:
-		<-ran
+	case <-ran:
+	case <-e.done:
+	}
+}
+
+// order has f run on the engine's thread, in the order they were given.
+func (e *engine) order(f func()) {
+	select {
+	case e.orders <- f:
 	case <-e.done:
 	}
 }
@@ -127,28 +150,58 @@ func (e *engine) address(from side, n int) netip.AddrPort {
 var errCodec = errors.New("the PBX answered neither A-law nor µ-law")
 
 // speak begins call number n's stream towards the PBX.
-func (e *engine) speak(from side, n int, to netip.AddrPort, payloadType uint8) error {
+func (e *engine) speak(from side, n int, theirs siptext.Audio, style speech) error {
+	if len(theirs.Types) == 0 {
+		return errCodec
+	}
+	to, payloadType := theirs.Addr, theirs.Types[0]
 	if payloadType != 0 && payloadType != 8 {
 		return fmt.Errorf("payload type %d: %w", payloadType, errCodec)
 	}
 	if !to.Addr().Unmap().IsLoopback() {
 		return fmt.Errorf("audio address %s is not on loopback", to)
 	}
-	s := &stream{via: e.sockets[from][n%socketsPerSide], to: rawAddr(to), magnitude: aMedium}
-	s.far = uint64(binary.BigEndian.Uint32(s.to.Addr[:]))<<16 | uint64(s.to.Port)
+	s := &stream{via: e.sockets[from][n%socketsPerSide], to: rawAddr(to), magnitude: aMedium, event: theirs.Event, silent: style.silent, keys: style.keys}
+	s.far = farOf(s.to)
 	if payloadType == 0 {
 		s.magnitude = uMedium
 	}
 	s.packet[0], s.packet[1] = 2<<6, payloadType
 	binary.BigEndian.PutUint32(s.packet[4:], rand.Uint32())
 	binary.BigEndian.PutUint32(s.packet[8:], rand.Uint32())
-	e.do(func() {
+	e.order(func() {
 		s.id = uint32(len(e.streams))
 		e.streams = append(e.streams, s)
 		p := s.id % phases
 		e.phases[p] = append(e.phases[p], s)
+		e.seats[seat{from, n}] = s
 	})
 	return nil
+}
+
+// hush ends call number n's stream and forgets it.
+func (e *engine) hush(from side, n int) {
+	e.order(func() {
+		at := seat{from, n}
+		s := e.seats[at]
+		if s == nil {
+			return // it never spoke
+		}
+		delete(e.seats, at)
+		if first, taken := e.owner[s.heardOn]; taken && first == s.id {
+			delete(e.owner, s.heardOn)
+		}
+		ours := leg{s.via, s.far} // whoever was heard here may be heard elsewhere now
+		if other, taken := e.owner[ours]; taken {
+			delete(e.owner, ours)
+			if o := e.streams[other]; o != nil {
+				o.heardOn = leg{}
+			}
+		}
+		e.streams[s.id] = nil
+		turn := &e.phases[s.id%phases]
+		*turn = slices.DeleteFunc(*turn, func(other *stream) bool { return other == s })
+	})
 }
 
 func (e *engine) work() {
@@ -189,6 +242,13 @@ func (e *engine) say(turn []*stream) {
 		binary.BigEndian.PutUint16(h[2:], uint16(s.number))
 		binary.BigEndian.PutUint32(h[4:], binary.BigEndian.Uint32(h[4:])+frame)
 		now := time.Now().UnixNano()
+		if e.press(s, now) {
+			continue
+		}
+		if s.silent {
+			s.number++
+			continue
+		}
 		stamp{sent: now, stream: s.id, number: s.number, run: e.run}.write(s.packet[headerSize:], s.magnitude)
 		taken := s.via.send(s.packet[:], &s.to)
 		s.number++
@@ -220,9 +280,13 @@ func (e *engine) hear(at *socket, packet []byte, from uint64, arrived int64) {
 	if len(packet) < headerSize {
 		return
 	}
+	if e.ears != nil && at.side == callerSide {
+		e.heed(leg{at, from}, packet, arrived)
+		return
+	}
 	st, ok := readStamp(packet[headerSize:])
-	if !ok || st.run != e.run || int(st.stream) >= len(e.streams) {
-		return // telephone-events, comfort noise, announcements
+	if !ok || st.run != e.run || int(st.stream) >= len(e.streams) || e.streams[st.stream] == nil {
+		return // telephone-events, comfort noise, announcements; a call that is over
 	}
 	s := e.streams[st.stream]
 	counted := st.sent >= e.window.from && st.sent < e.window.until
@@ -236,6 +300,7 @@ func (e *engine) hear(at *socket, packet []byte, from uint64, arrived int64) {
 		}
 		e.owner[on], s.heardOn = s.id, on
 	}
+	e.heard++
 	if !counted {
 		return
 	}

@@ -14,9 +14,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +31,9 @@ const (
 	maxCalls   = 2000  // at once
 	maxLength  = time.Minute
 	maxRuntime = 15 * time.Minute
+
+	maxSoak     = 2 * time.Hour
+	maxSoakRate = 200
 )
 
 // options are the command line.
@@ -41,6 +46,10 @@ type options struct {
 	Callee      netip.AddrPort `default:"127.0.0.3:5070" help:"SIP address of the answering end."`
 	CallerCodec string         `enum:"pcma,pcmu" default:"pcma" help:"Codec of the calling end."`
 	CalleeCodec string         `enum:"pcma,pcmu" default:"pcma" help:"Codec of the answering end."`
+	Menu        string         `default:"+74950000000" help:"Number where the exchange says the menu."`
+	Driver      string         `default:"+79990000001" help:"Number of the drivers; the exchange must reach the callee by it."`
+	Web         string         `default:"http://127.0.0.11:8480" help:"Web address of the exchange, for orders and metrics; empty: no orders."`
+	Token       string         `default:"only-for-the-bench" help:"Its REST token."`
 	Quiet       float64        `help:"Wait before each measurement, a minute at most, until other programs use less than this part of a core."`
 	JSON        bool           `name:"json" help:"Print one JSON object at the end."`
 
@@ -59,11 +68,24 @@ type options struct {
 		Rate  float64       `default:"100" help:"Calls a second while going up."`
 		For   time.Duration `default:"10s" help:"Measured time at each step."`
 	} `cmd:"" help:"Measure the audio of concurrent calls."`
+	Announce struct {
+		Callers []int         `default:"100,500" help:"Callers at the menu at once, one measurement for each number."`
+		Rate    float64       `default:"100" help:"Calls a second while they come."`
+		For     time.Duration `default:"6s" help:"Measured time, and again as long in which each presses a key."`
+	} `cmd:"" help:"Measure what is said to callers at the menu: its cost, how late it comes, first sound, reaction to a key."`
+	Soak struct {
+		Rate   float64       `default:"20" help:"Calls a second."`
+		For    time.Duration `default:"10m" help:"How long calls are started."`
+		Talk   time.Duration `default:"15s" help:"The longest talk."`
+		Ring   time.Duration `default:"2s" help:"The longest time a driver's phone rings."`
+		Every  time.Duration `default:"10s" help:"Time between two points of the curve."`
+		Settle time.Duration `default:"4m" help:"The longest wait, after the last call, for the exchange to return to where it began."`
+	} `cmd:"" help:"Calls of every kind, ended at random moments; fails unless the exchange gives back all it held."`
 	All struct {
 		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
 		Rate  float64       `default:"200" help:"The first rate tried."`
 		For   time.Duration `default:"6s" help:"Measured time of each trial and step."`
-	} `cmd:"" help:"The audio, then the highest clean rate."`
+	} `cmd:"" help:"The audio, announcements to 100 and 500 callers, then the highest clean rate."`
 }
 
 // Validate is called by kong.
@@ -73,22 +95,62 @@ func (o *options) Validate() error {
 			return fmt.Errorf("%s is not on loopback (127.0.0.0/8); this tool goes nowhere else", a)
 		}
 	}
-	for _, rate := range []float64{o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate} {
+	for _, rate := range []float64{o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate, o.Announce.Rate} {
 		if rate < 1 || rate > maxRate {
 			return fmt.Errorf("rate %v is not within 1 and %d", rate, maxRate)
 		}
 	}
-	for _, d := range []time.Duration{o.CPS.For, o.Find.For, o.Media.For, o.All.For, o.CPS.Hold + 1, o.Find.Hold + 1} {
+	for _, d := range []time.Duration{o.CPS.For, o.Find.For, o.Media.For, o.All.For, o.Announce.For, o.CPS.Hold + 1, o.Find.Hold + 1} {
 		if d <= 0 || d > maxLength {
 			return fmt.Errorf("%s is not within 0 and %s", d, maxLength)
 		}
 	}
-	for _, steps := range [][]int{o.Media.Calls, o.All.Calls} {
+	if len(o.Announce.Callers) == 0 {
+		return errors.New("announcements to nobody")
+	}
+	for _, steps := range [][]int{o.Media.Calls, o.All.Calls, o.Announce.Callers} {
 		if !slices.IsSorted(steps) || len(steps) == 0 || steps[0] < 1 || steps[len(steps)-1] > maxCalls {
 			return fmt.Errorf("calls %v must grow from 1 to at most %d", steps, maxCalls)
 		}
 	}
+	return errors.Join(o.validateWeb(), o.validateSoak())
+}
+
+func (o *options) validateWeb() error {
+	if o.Web == "" {
+		return nil
+	}
+	u, err := url.Parse(o.Web)
+	if err != nil {
+		return err
+	}
+	if host, err := netip.ParseAddr(u.Hostname()); err != nil || !host.IsLoopback() || u.Scheme != "http" {
+		return fmt.Errorf("%s is not http on loopback; this tool goes nowhere else", o.Web)
+	}
 	return nil
+}
+
+func (o *options) validateSoak() error {
+	s := o.Soak
+	if s.Rate < 1 || s.Rate > maxSoakRate || s.For <= 0 || s.For > maxSoak {
+		return fmt.Errorf("a soak is 1 to %d calls a second for up to %s", maxSoakRate, maxSoak)
+	}
+	if s.Ring >= patience {
+		return fmt.Errorf("ring %s: after %s a call counts as lost", s.Ring, patience)
+	}
+	for _, d := range []time.Duration{s.Talk, s.Ring, s.Every, s.Settle / 10} {
+		if d < 10*time.Millisecond || d > maxLength {
+			return fmt.Errorf("%s is not within 10 ms and %s", d, maxLength)
+		}
+	}
+	return nil
+}
+
+func (o *options) web() web { return web{URL: strings.TrimSuffix(o.Web, "/"), Token: o.Token} }
+
+func (o *options) soak() soak {
+	s := o.Soak
+	return soak{Web: o.web(), Menu: o.Menu, Driver: o.Driver, Rate: s.Rate, For: s.For, Talk: s.Talk, Ring: s.Ring, Every: s.Every, Settle: s.Settle}
 }
 
 func (o *options) bench() bench {
@@ -106,7 +168,11 @@ func main() {
 	command := kong.Parse(&o, kong.Name("cabload"), kong.Description("Load a telephone exchange on this machine and measure it."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, maxRuntime, fmt.Errorf("still not done after %s", maxRuntime))
+	limit := maxRuntime
+	if command.Command() == "soak" {
+		limit += o.Soak.For
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("still not done after %s", limit))
 	defer cancel()
 	if err := run(ctx, &o, command.Command()); err != nil {
 		fmt.Fprintln(os.Stderr, "cabload:", err)
@@ -131,8 +197,15 @@ func run(ctx context.Context, o *options, command string) (err error) {
 		err = r.find(ctx, b, o.Find.Rate, o.Find.For, o.Find.Hold)
 	case "media":
 		err = b.talk(ctx, o.Media.Calls, o.Media.Rate, o.Media.For, r.IdleRSS, r.step)
+	case "announce":
+		err = r.announce(ctx, b, o, o.Announce.Callers, o.Announce.Rate, o.Announce.For)
+	case "soak":
+		err = r.soak(ctx, b, o.soak())
 	case "all":
 		if err = b.talk(ctx, o.All.Calls, 100, o.All.For, r.IdleRSS, r.step); err == nil {
+			err = r.announce(ctx, b, o, []int{100, 500}, 100, o.All.For)
+		}
+		if err == nil {
 			err = r.find(ctx, b, o.All.Rate, o.All.For, 0)
 		}
 	}

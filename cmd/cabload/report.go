@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,9 @@ type report struct {
 	Talks   []talks  `json:"talks,omitempty"`
 	Trials  []setups `json:"trials,omitempty"`
 	Best    *setups  `json:"best,omitempty"` // the highest clean rate
+
+	Announced []announced `json:"announced,omitempty"`
+	Soaked    *soaked     `json:"soaked,omitempty"`
 
 	quiet bool // print nothing
 }
@@ -74,5 +78,52 @@ func (r *report) find(ctx context.Context, b bench, rate float64, length, hold t
 	} else if err == nil {
 		r.print("\nno clean rate was found\n")
 	}
+	return err
+}
+
+// announce measures one number of callers after the other.
+func (r *report) announce(ctx context.Context, b bench, o *options, callers []int, rate float64, length time.Duration) error {
+	if o.Web != "" {
+		for n := range slices.Max(callers) {
+			if err := o.web().order(ctx, phoneOf(n), o.Driver); err != nil {
+				return err
+			}
+		}
+	}
+	b.Number = o.Menu
+	r.print("\n%7s %9s %8s %11s %9s %9s %10s %10s %9s %9s %8s\n", "callers", "packets", "missing", "CPU µs/pkt",
+		"late p99", "late max", "first p50", "first p99", "key p50", "key p99", "others")
+	for _, n := range callers {
+		a, err := b.announce(ctx, n, rate, length)
+		if err != nil {
+			return err
+		}
+		r.Announced = append(r.Announced, a)
+		r.print("%7d %9d %8d %11.2f %9.2f %9.2f %10.1f %10.1f %9.1f %9.1f %7.0f%%\n", a.Calls, a.Packets, a.Missing, a.CPUPacket,
+			a.LateP99, a.LateMax, a.FirstP50, a.FirstP99, a.KeyP50, a.KeyP99, 100*a.CPU.Foreign/a.Seconds)
+		if a.Mute+a.Unheard > 0 {
+			r.print("        %d callers heard nothing; the key of %d did nothing\n", a.Mute, a.Unheard)
+		}
+		if a.ToolDropped > 0 || a.ToolLate > 10 {
+			r.print("        doubtful: this tool lost %d, was up to %.0f ms late\n", a.ToolDropped, a.ToolLate)
+		}
+	}
+	return nil
+}
+
+// soak prints the curve as it comes, and the sum.
+func (r *report) soak(ctx context.Context, b bench, s soak) error {
+	r.print("\n%9s %7s %9s %11s %12s\n", "seconds", "calls", "RSS MB", "goroutines", "descriptors")
+	line := func(p point) {
+		r.print("%9.0f %7d %9.1f %11d %12d\n", p.Seconds, p.Calls, float64(p.RSS)/1024, p.Goroutines, p.FDs)
+	}
+	got, err := s.run(ctx, b, line)
+	r.Soaked = &got
+	r.print("\n%d calls: %d answered, %d hung up by us, %d by the exchange, %d taken back, %d refused, %d failed\n",
+		got.Started, got.Answered, got.Ended, got.Left, got.Cancelled, got.Refused, got.Failed)
+	r.print("%d answered at the far end; %d packets heard from there and back, %d in another call; %d messages repeated\n",
+		got.Drivers, got.Packets, got.Strayed, got.Repeats)
+	r.print("before: %.1f MB, %d goroutines, %d descriptors; after: %.1f MB, %d, %d\n", float64(got.Before.RSS)/1024, got.Before.Goroutines,
+		got.Before.FDs, float64(got.After.RSS)/1024, got.After.Goroutines, got.After.FDs)
 	return err
 }

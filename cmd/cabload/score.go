@@ -14,10 +14,14 @@ type score struct {
 	started  int
 	answered int
 	ended    int // as they should: after an answer, by us
+	left     int // the PBX hung up, where it may
 	repeated int // by us: the PBX was slow, or lost something
 	theirs   int // by the PBX: we were slow, or it did not hear us
-	failures map[string]int
-	setups   []time.Duration // INVITE to 200
+
+	cancelled int // by us while it rang, or by the PBX while we rang
+	refused   int // where parties may refuse
+	failures  map[string]int
+	setups    []time.Duration // INVITE to 200
 }
 
 func newScore() *score { return &score{failures: map[string]int{}} }

@@ -19,6 +19,7 @@ type socket struct {
 	fd   int
 	rtcp int // the odd port beside it, bound so that the PBX's RTCP arrives somewhere
 	addr netip.AddrPort
+	side side
 
 	lost uint32 // packets the kernel dropped because we were slow to read
 

@@ -50,8 +50,6 @@ func (b bench) talk(ctx context.Context, steps []int, rate float64, length time.
 		clear := await(context.WithoutCancel(ctx), patience, func() bool { return out.open()+in.open() == 0 })
 		out.close()
 		in.close()
-		out.talking.Wait()
-		in.talking.Wait()
 		e.close()
 		if n, causes := in.score.failed(); err == nil && n > 0 {
 			err = fmt.Errorf("after the talks: %s", causeList(causes))
