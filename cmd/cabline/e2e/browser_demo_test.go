@@ -65,14 +65,17 @@ func digit(r rune) rune {
 	return r
 }
 
-// hearsSaid waits until the client's phone has heard a speech in its last call,
-// nearly all of it.
+// hearsSaid waits until the client's phone has heard a speech in its last call:
+// most of it, for a busy machine loses some, and of no long clip too little.
 func (d demo) hearsSaid(what media.Speech) {
 	d.t.Helper()
-	var said float64
-	for end := time.Now().Add(what.Duration() + 20*time.Second); said < 0.9; time.Sleep(500 * time.Millisecond) {
-		if said = d.Heard(-1).Likeness(what...); time.Now().After(end) {
-			d.t.Fatalf("%.0f%% of the speech was heard", 100*said)
+	for end := time.Now().Add(what.Duration() + 20*time.Second); ; time.Sleep(500 * time.Millisecond) {
+		share, missing := d.Heard(-1).Likeness(what...)
+		if share > 0.7 && len(missing) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("%.0f%% of the speech was heard, too little of %q", 100*share, missing)
 		}
 	}
 }

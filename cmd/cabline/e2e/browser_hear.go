@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"math"
 	"time"
 
@@ -10,34 +11,68 @@ import (
 )
 
 // Likeness is how much of a speech was said, from 0 to 1, to an ear behind a
-// jitter buffer, which stretches and squeezes what it plays to stay in time: it
-// is looked for in pieces, each a little before or after its place.
-func (r Recording) Likeness(what ...media.Clip) float64 {
-	const (
-		piece  = rate / 5
-		astray = rate / 5
-		alike  = 0.6 // correlation; other words reach some 0.4 in so short a piece
-	)
+// jitter buffer, which stretches and squeezes what it plays to stay in time.
+// missing are the long clips of which less than half was said.
+func (r Recording) Likeness(what ...media.Clip) (share float64, missing []string) {
 	var speech []byte
 	for _, clip := range what {
 		speech = append(speech, clip.ALaw...)
 	}
-	if len(speech) > len(r.ALaw) {
-		return 0
+	if len(r.ALaw) < len(speech) { // it may have only begun
+		r.ALaw = append(r.ALaw[:len(r.ALaw):len(r.ALaw)], bytes.Repeat([]byte{quiet}, len(speech)-len(r.ALaw))...)
+	}
+	heard := r.pieces(speech)
+	all, good, begin := 0, 0, 0
+	for _, clip := range what {
+		own, found := 0, 0
+		for at := (begin + piece - 1) / piece * piece; at+piece <= begin+len(clip.ALaw); at += piece {
+			if power(speech[at:at+piece]) < audible*audible {
+				continue
+			}
+			if own++; heard[at/piece] {
+				found++
+			}
+		}
+		if own >= 4 && 2*found < own {
+			missing = append(missing, clip.Name)
+		}
+		all, good, begin = all+own, good+found, begin+len(clip.ALaw)
+	}
+	return float64(good) / float64(max(all, 1)), missing
+}
+
+const piece = rate / 5 // 200 ms, in samples
+
+// pieces tells which pieces of a speech were heard. It begins where most of the
+// speech fits best and follows it forwards and backwards: each piece is a little
+// before or after the place where its neighbour makes it expected.
+func (r Recording) pieces(speech []byte) []bool {
+	const (
+		astray = rate / 5
+		alike  = 0.6 // correlation; other words reach some 0.4 in so short a piece
+	)
+	heard := make([]bool, len(speech)/piece)
+	near := func(n, shift, astray int) (int, float64) {
+		from := max(n*piece+shift-astray, 0)
+		part := r.ALaw[min(from, len(r.ALaw)):min(max((n+1)*piece+shift+astray, 0), len(r.ALaw))]
+		at, score := listen(part).best(speech[n*piece : (n+1)*piece])
+		return from + at - n*piece, score
 	}
 	begin, _ := listen(r.ALaw).best(speech)
-	pieces, found := 0, 0
-	for at := 0; at+piece <= len(speech); at += piece {
-		if power(speech[at:at+piece]) < audible*audible {
-			continue
-		}
-		pieces++
-		near := r.ALaw[max(begin+at-astray, 0):min(begin+at+piece+astray, len(r.ALaw))]
-		if _, score := listen(near).best(speech[at : at+piece]); score >= alike {
-			found++
+	anchor, most := 0, 0.0
+	for n := range heard {
+		if _, score := near(n, begin, 0); score > most {
+			anchor, most = n, score
 		}
 	}
-	return float64(found) / float64(max(pieces, 1))
+	for _, step := range []int{1, -1} {
+		for n, shift := anchor, begin; n >= 0 && n < len(heard); n += step {
+			if there, score := near(n, shift, astray); score >= alike {
+				heard[n], shift = true, there
+			}
+		}
+	}
+	return heard
 }
 
 // Keys are the keys whose tones sound in a recording (ITU-T Q.23): a browser
