@@ -75,6 +75,15 @@ bench: build
 	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
 	testdata/bench/run.sh bin/cabline bin/cabload
 
+# Calls of every kind for SOAK, RATE of them a second; fails unless the exchange
+# gives back what it held.
+SOAK ?= 10m
+RATE ?= 20
+soak: build
+	testdata/install.sh bench
+	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
+	testdata/bench/run.sh bin/cabline bin/cabload soak --for=$(SOAK) --rate=$(RATE)
+
 # Speaks every prompt anew from prompts/texts.
 prompts:
 	testdata/install.sh prompts

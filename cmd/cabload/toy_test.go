@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,8 +32,10 @@ type toy struct {
 type faults struct {
 	pass    func(n int) int  // how many times packet n of a stream is sent on; nil: once
 	refuse  func(n int) bool // answer call n with 486
+	fault   func(n int) bool // answer call n with 500
 	deaf    bool             // ignore the first INVITE of each call
 	swapped bool             // two callers are heard by each other's callees
+	menu    menuFaults
 }
 
 // toyCall is two dialogs under one Call-ID with a suffix, and two sockets.
@@ -43,6 +46,8 @@ type toyCall struct {
 	callerWant netip.AddrPort
 	calleeWant netip.AddrPort
 	to         string // of the callee's dialog
+	answered   bool
+	over       bool
 }
 
 // newToy starts an exchange and returns a bench around it. The addresses are
@@ -64,7 +69,9 @@ func newToy(t *testing.T, f faults) bench {
 		x.mu.Lock()
 		for _, c := range x.calls {
 			c.in.Close()
-			c.out.Close()
+			if c.out != nil {
+				c.out.Close()
+			}
 		}
 		x.mu.Unlock()
 		conn.Close()
@@ -94,6 +101,10 @@ func (x *toy) take(m *siptext.Message, from netip.AddrPort) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	id := m.Value("Call-ID")
+	if first, ok := strings.CutSuffix(id, "-b"); ok {
+		x.fromCallee(x.byID[first], m, from)
+		return
+	}
 	call := x.byID[id]
 	switch {
 	case m.IsRequest() && m.Method() == "INVITE" && call == nil:
@@ -106,19 +117,70 @@ func (x *toy) take(m *siptext.Message, from netip.AddrPort) {
 			x.send(siptext.Response(m, 486, "Busy Here", "toy"), from)
 			return
 		}
+		if x.fault != nil && x.fault(len(x.byID)) {
+			x.byID[id] = &toyCall{}
+			x.send(siptext.Response(m, 500, "Server Internal Error", "toy"), from)
+			return
+		}
+		if siptext.User(m.RequestURI()) == "menu" {
+			x.announce(m, from)
+			return
+		}
 		x.place(m, from)
 	case m.IsRequest() && m.Method() == "BYE":
 		x.send(siptext.Response(m, 200, "OK", ""), from)
-		x.send(x.request(call, "BYE", 2), x.callee)
-	case m.Status() == 200 && m.Method() == "INVITE":
-		x.answered(x.byID[id[:len(id)-len("-b")]], m)
+		call.over = true
+		if call.out != nil {
+			x.send(x.request(call, "BYE", 2), x.callee)
+		}
+	case m.IsRequest() && m.Method() == "CANCEL":
+		x.send(siptext.Response(m, 200, "OK", "toy"), from)
+		if !call.answered && !call.over {
+			x.send(x.request(call, "CANCEL", 1), x.callee)
+			x.refused(call, 487, "Request Terminated")
+		}
 	}
+}
+
+// fromCallee takes a message of the second dialog.
+func (x *toy) fromCallee(c *toyCall, m *siptext.Message, from netip.AddrPort) {
+	switch {
+	case m.IsRequest() && m.Method() == "BYE":
+		x.send(siptext.Response(m, 200, "OK", ""), from)
+		if !c.over {
+			c.over = true
+			x.send(siptext.Request("BYE", "sip:caller@"+c.from.String(),
+				siptext.Header{Name: "Via", Value: "SIP/2.0/UDP " + x.addr.String() + ";branch=z9hG4bKbye" + c.invite.Value("Call-ID")},
+				siptext.Header{Name: "Call-ID", Value: c.invite.Value("Call-ID")},
+				siptext.Header{Name: "CSeq", Value: "1 BYE"}), c.from)
+		}
+	case m.Method() != "INVITE":
+	case m.Status() == 180:
+		x.send(siptext.Response(c.invite, 180, "Ringing", "toy"), c.from)
+	case m.Status() == 200 && c.over: // cancelled, but too late
+		c.to = m.Value("To")
+		x.send(x.request(c, "ACK", 1), x.callee)
+		x.send(x.request(c, "BYE", 2), x.callee)
+	case m.Status() == 200:
+		x.accepted(c, m)
+	case m.Status() >= 300:
+		c.to = m.Value("To")
+		x.send(x.request(c, "ACK", 1), x.callee)
+		if !c.over {
+			x.refused(c, m.Status(), "Refused")
+		}
+	}
+}
+
+func (x *toy) refused(c *toyCall, status int, reason string) {
+	c.over = true
+	x.send(siptext.Response(c.invite, status, reason, "toy"), c.from)
 }
 
 func (x *toy) request(c *toyCall, method string, cseq int) *siptext.Message {
 	id := c.invite.Value("Call-ID") + "-b"
 	return siptext.Request(method, "sip:driver@"+x.callee.String(),
-		siptext.Header{Name: "Via", Value: "SIP/2.0/UDP " + x.addr.String() + ";branch=z9hG4bK" + method + id},
+		siptext.Header{Name: "Via", Value: "SIP/2.0/UDP " + x.addr.String() + ";branch=z9hG4bK" + strings.Replace(method, "CANCEL", "INVITE", 1) + id},
 		siptext.Header{Name: "From", Value: "<sip:100@toy>;tag=toy"},
 		siptext.Header{Name: "To", Value: c.to},
 		siptext.Header{Name: "Call-ID", Value: id},
@@ -128,25 +190,30 @@ func (x *toy) request(c *toyCall, method string, cseq int) *siptext.Message {
 
 func (x *toy) place(m *siptext.Message, from netip.AddrPort) {
 	theirs, _ := siptext.ParseSDP(m.Body)
-	open := func() *net.UDPConn {
-		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(x.addr.Addr(), 0)))
-		if err != nil {
-			panic(err)
-		}
-		return c
-	}
-	c := &toyCall{invite: m, from: from, in: open(), out: open(), callerWant: theirs.Addr, to: "<sip:driver@" + x.callee.String() + ">"}
+	c := &toyCall{invite: m, from: from, in: x.open(), out: x.open(), callerWant: theirs.Addr, to: "<sip:driver@" + x.callee.String() + ">"}
 	x.byID[m.Value("Call-ID")] = c
 	x.calls = append(x.calls, c)
 	x.send(x.request(c, "INVITE", 1).WithBody("application/sdp", describe(c.out)), x.callee)
+}
+
+func (x *toy) open() *net.UDPConn {
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(x.addr.Addr(), 0)))
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 func describe(c *net.UDPConn) []byte {
 	return siptext.Audio{Addr: c.LocalAddr().(*net.UDPAddr).AddrPort(), Types: []uint8{8}, Event: 101}.SDP(1)
 }
 
-func (x *toy) answered(c *toyCall, m *siptext.Message) {
+func (x *toy) accepted(c *toyCall, m *siptext.Message) {
 	theirs, _ := siptext.ParseSDP(m.Body)
+	if c.answered {
+		return // a repeated 200
+	}
+	c.answered = true
 	c.calleeWant, c.to = theirs.Addr, m.Value("To")
 	x.send(x.request(c, "ACK", 1), x.callee)
 	x.work.Go(func() { x.relay(c.in, func() (*net.UDPConn, netip.AddrPort) { return x.calleeOf(c) }) })
