@@ -18,8 +18,8 @@ import (
 type menuFaults struct {
 	mute func(n int) bool // says nothing to caller n
 	deaf bool             // does not react to keys
-	slow time.Duration    // reacts so late
-	late time.Duration    // every tenth packet comes so late
+	slow int              // frames until it reacts
+	late uint32           // every tenth packet comes so many frames late
 }
 
 // announce answers a call and speaks to it, beginning anew at each key 9.
@@ -60,33 +60,39 @@ func keysOf(conn *net.UDPConn, pressed chan<- struct{}) {
 	}
 }
 
-// say speaks until the socket is closed.
+// say speaks until the socket is closed. A late packet is one that should have
+// been said before.
 func (f menuFaults) say(conn *net.UDPConn, to netip.AddrPort, pressed <-chan struct{}) {
 	packet := make([]byte, headerSize+frame)
 	packet[0] = 2 << 6
 	tick := time.NewTicker(phases * time.Millisecond)
 	defer tick.Stop()
+	anew := -1 // frames until it begins anew, if that is to happen
 	for n := uint32(0); ; n++ {
 		packet[1] = 8
 		if n == 0 {
 			packet[1] |= 0x80
 		}
-		binary.BigEndian.PutUint32(packet[4:], n*frame)
-		if f.late > 0 && n%10 == 9 {
-			time.Sleep(f.late)
+		said := n
+		if n%10 == 9 {
+			said -= f.late
 		}
+		binary.BigEndian.PutUint32(packet[4:], said*frame)
 		if _, err := conn.WriteToUDPAddrPort(packet, to); err != nil {
 			return
 		}
 		<-tick.C
 		select {
 		case <-pressed:
-			time.Sleep(f.slow)
 			if !f.deaf {
-				n = ^uint32(0)
+				anew = f.slow
 			}
 		default:
 		}
+		if anew == 0 {
+			n = ^uint32(0)
+		}
+		anew--
 	}
 }
 
@@ -102,10 +108,10 @@ func TestTheAnnouncementRunSees(t *testing.T) {
 			return a.Mute == 2 && a.Unheard == 0 && a.Missing >= 20
 		}},
 		"keys that do nothing": {menuFaults{deaf: true}, func(a announced) bool { return a.Unheard == 8 && a.Mute == 0 }},
-		"a menu that takes its time": {menuFaults{slow: 300 * time.Millisecond}, func(a announced) bool {
+		"a menu that takes its time": {menuFaults{slow: 20}, func(a announced) bool {
 			return a.KeyP50 >= 300 && a.Unheard == 0
 		}},
-		"packets that come late": {menuFaults{late: 100 * time.Millisecond}, func(a announced) bool { return a.LateP99 >= 20 }},
+		"packets that come late": {menuFaults{late: 5}, func(a announced) bool { return a.LateP99 >= 20 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
