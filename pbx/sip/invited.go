@@ -142,8 +142,9 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 	} else {
 		s.work.Go(l.cancelled)
 	}
-	if d.network != "UDP" { // the connection closed, and with it the transaction
-		tx.OnTerminate(func(string, error) { s.work.Go(l.cancelled) })
+	// When the connection closes, so does the transaction; it may have by now.
+	if d.network != "UDP" && !tx.OnTerminate(func(string, error) { s.work.Go(l.cancelled) }) {
+		s.work.Go(l.cancelled)
 	}
 	return l, nil
 }
