@@ -90,13 +90,17 @@ func (s soak) run(ctx context.Context, b bench, show func(point)) (r soaked, err
 	if err != nil {
 		out.hangUpAll()
 	}
-	over := await(context.WithoutCancel(ctx), s.Talk+s.Ring+2*patience, func() bool { return out.open()+in.open() == 0 })
+	over := func() bool { return out.open()+in.open() == 0 }
+	late := time.Now().Add(s.Talk + s.Ring + 2*patience)
+	for !await(context.WithoutCancel(ctx), s.Every, over) && err == nil && time.Now().Before(late) {
+		err = look()
+	}
 	e.do(func() { r.Packets, r.Strayed = e.heard, e.window.strayed })
 	r.count(out, in)
 	if err != nil {
 		return r, err
 	}
-	if !over {
+	if !over() {
 		return r, fmt.Errorf("%d calls of callers and %d of callees did not come to an end", out.open(), in.open())
 	}
 	return r, s.settle(ctx, &r, look)
