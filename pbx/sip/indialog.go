@@ -60,6 +60,12 @@ func (l *Leg) inTurn(req *wire.Request) bool {
 	return true
 }
 
+func (l *Leg) isOver() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state == over
+}
+
 // repeated recognises the last INVITE of the dialog when it comes again after
 // its transaction, accepted, is over. Our 200 is being repeated anyway.
 func (l *Leg) repeated(req *wire.Request) bool {
@@ -75,7 +81,11 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 		return
 	}
 	if !l.inTurn(req) {
-		l.server.answer(req, tx, wire.StatusInternalServerError)
+		code := wire.StatusInternalServerError
+		if req.Method == wire.BYE && l.isOver() { // it came again while the first was dealt with
+			code = wire.StatusOK
+		}
+		l.server.answer(req, tx, code)
 		return
 	}
 	l.mu.Lock()

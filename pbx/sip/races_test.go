@@ -133,6 +133,18 @@ func TestARepeatedBYEIsAnsweredAgain(t *testing.T) {
 	k.want("SIP/2.0 200")
 }
 
+func TestABYEThatComesTwiceAtOnceIsAnsweredTwice(t *testing.T) {
+	b := start(t, answerAll, nil)
+	for range 20 {
+		k := b.phone().newTalk("79161234567", "74950000000")
+		k.call()
+		k.request("BYE", "")
+		k.again("BYE", "")
+		k.want("SIP/2.0 200")
+		wait(t, "leg", b.legs)
+	}
+}
+
 func TestBYEsThatCrossAreBothAnswered(t *testing.T) {
 	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.Answer(ctx) }, nil)
 	k := b.phone().newTalk("79161234567", "74950000000")
