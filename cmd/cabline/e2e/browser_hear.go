@@ -48,8 +48,8 @@ const piece = rate / 5 // 200 ms, in samples
 // before or after the place where its neighbour makes it expected.
 func (r Recording) pieces(speech []byte) []bool {
 	const (
-		astray = rate / 5
-		alike  = 0.6 // correlation; other words reach some 0.4 in so short a piece
+		astray = 2 * rate / 5 // a busy machine stops for that long
+		alike  = 0.6          // correlation; other words reach some 0.4 in so short a piece
 	)
 	heard := make([]bool, len(speech)/piece)
 	near := func(n, shift, astray int) (int, float64) {

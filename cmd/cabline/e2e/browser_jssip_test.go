@@ -78,8 +78,7 @@ func aPanelOfSomebodyElse(t *testing.T, b *Browser) {
 
 	page.do("press('5#')")
 	until(t, "keys of the webphone reach the client", func() bool { return call.Keys() == "5#" })
-	call.Press("7")
-	until(t, "a key of the client sounds in the webphone", func() bool { return page.Heard(-1).Keys() == "7" })
+	page.soundsKey(call, "7")
 	page.Do("await page.evaluate('phone.refresh()')")
 	page.talks(call)
 	for _, update := range []bool{true, false} {

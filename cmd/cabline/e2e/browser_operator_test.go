@@ -27,8 +27,7 @@ func anOperatorTalks(t *testing.T, b *Browser) {
 	anna.Click("keypad")
 	anna.Click("key-5")
 	until(t, "a key of the page reaches the client", func() bool { return call.Keys() != "" })
-	call.Press("7")
-	until(t, "a key of the client sounds in the page", func() bool { return anna.Heard(-1).Keys() == "7" })
+	anna.soundsKey(call, "7")
 
 	anna.Click("hold")
 	anna.Shows("call-phase", "data-held", "true")

@@ -134,6 +134,19 @@ func (p *Page) talks(c *Call) {
 	p.measures("cabline", outside)
 }
 
+// soundsKey presses a key on a telephone and waits for its tones in the page,
+// which a busy machine may break in two.
+func (p *Page) soundsKey(c *Call, key string) {
+	p.t.Helper()
+	c.Press(key)
+	keys := ""
+	for end := time.Now().Add(10 * time.Second); keys == "" || strings.Trim(keys, key) != ""; time.Sleep(50 * time.Millisecond) {
+		if keys = p.Heard(-1).Keys(); time.Now().After(end) {
+			p.t.Fatalf("the client pressed %s, in the page sounds %q", key, keys)
+		}
+	}
+}
+
 // leaves waits until the exchange has hung up on a telephone.
 func leaves(t *testing.T, c *Call) {
 	t.Helper()
