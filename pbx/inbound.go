@@ -26,6 +26,9 @@ func (s *Switchboard) inbound(ctx context.Context, client Leg, a Arrival, line L
 		if err := client.Answer(ctx); err != nil {
 			return fmt.Errorf("answer client: %w", err)
 		}
+		if err := call.say(ctx, client, cutThrough); err != nil {
+			return err
+		}
 		served, err := s.selfService(ctx, call, client)
 		if served || err != nil {
 			return err
@@ -51,6 +54,11 @@ func (s *Switchboard) selfService(ctx context.Context, call *Call, client Leg) (
 	}
 	return served, err
 }
+
+// cutThrough is said before the first word: after the answer a network takes a
+// moment to open the way for sound, a hand another one to bring the phone to
+// the ear.
+var cutThrough = media.Speech{media.Silence(400 * time.Millisecond)}
 
 // findOrder asks the dispatch system who calls. Slow, dead or talking garbage,
 // it only costs the caller the menu: they go to an operator instead.

@@ -91,7 +91,7 @@ func TestInbound(t *testing.T) {
 			},
 			client: func(s *scene) { s.client.Press("1") },
 			steps:  append(slices.Clone(lookup), "chose driver", "dial driver", "driver answered", "talk to driver", "ended: completed"),
-			said:   []string{"order accepted", "connecting_driver", "ringback"},
+			said:   []string{"silence", "order accepted", "connecting_driver", "ringback"},
 			result: "completed", talked: 40 * time.Second,
 		},
 		"the driver is busy, which is said, then an operator answers": {
@@ -103,7 +103,7 @@ func TestInbound(t *testing.T) {
 			client: func(s *scene) { s.client.Press("1") },
 			steps: append(slices.Clone(lookup), "chose driver", "dial driver", "driver: busy", "wait for operator",
 				"ring operator anna", "talk to operator anna", "ended: completed"),
-			said:   []string{"order accepted", "connecting_driver", "driver_busy", "connecting_operator", "ringback"},
+			said:   []string{"silence", "order accepted", "connecting_driver", "driver_busy", "connecting_operator", "ringback"},
 			result: "completed", talked: 40 * time.Second,
 		},
 		"the driver does not answer for 25 s, then an operator": {
@@ -135,7 +135,7 @@ func TestInbound(t *testing.T) {
 			client: func(*scene) {},
 			steps: append(slices.Clone(lookup), "no choice made", "wait for operator", "ring operator anna",
 				"talk to operator anna", "ended: completed"),
-			said: []string{"order accepted", "menu_driver", "menu_operator", "menu_repeat", "silence",
+			said: []string{"silence", "order accepted", "menu_driver", "menu_operator", "menu_repeat", "silence",
 				"order accepted", "menu_driver", "menu_operator", "menu_repeat", "silence", "connecting_operator"},
 			result: "completed", talked: 40 * time.Second,
 		},
@@ -158,7 +158,7 @@ func TestInbound(t *testing.T) {
 			client: func(*scene) {},
 			steps: []string{"look up order", "no order", "wait for operator", "ring operator anna",
 				"talk to operator anna", "ended: completed"},
-			said:   []string{"greeting", "connecting_operator"},
+			said:   []string{"silence", "greeting", "connecting_operator"},
 			result: "completed", talked: 40 * time.Second,
 		},
 		"music plays while no operator is free, then the first to come answers": {
@@ -169,7 +169,7 @@ func TestInbound(t *testing.T) {
 			client: func(s *scene) { time.Sleep(11 * time.Second); s.board.SetOnline("anna", true) },
 			steps: []string{"look up order", "no order", "wait for operator", "ring operator anna",
 				"talk to operator anna", "ended: completed"},
-			said:   []string{"greeting", "connecting_operator", "please_wait", "music", "please_wait", "music", "ringback"},
+			said:   []string{"silence", "greeting", "connecting_operator", "please_wait", "music", "please_wait", "music", "ringback"},
 			result: "completed", talked: 40 * time.Second,
 		},
 		"nobody comes for ten minutes: the client is told, not left": {
