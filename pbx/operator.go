@@ -37,7 +37,9 @@ func (s *Switchboard) operator(ctx context.Context, call *Call, client Leg) erro
 	defer free()
 	call.add(found.leg, RoleOperator)
 	call.enter(StateTalking, "talk to operator "+found.login)
-	return call.join(ctx, client, found.leg)
+	err = call.join(ctx, client, found.leg)
+	hangUp(ctx, found.leg, err) // a phone that still talks would refuse the next client
+	return err
 }
 
 // picked is an operator's phone that rang to its end: a leg, or why not.

@@ -22,7 +22,9 @@ func (s *Switchboard) outgoing(ctx context.Context, operator Leg, a Arrival) {
 		}
 		free := s.desk.occupy(a.Operator, call.cdr.ID)
 		defer free()
-		return s.reach(ctx, call, operator, Endpoint{Number: a.To, Trunk: call.line.Trunk, From: call.line.Number})
+		err := s.reach(ctx, call, operator, Endpoint{Number: a.To, Trunk: call.line.Trunk, From: call.line.Number})
+		hangUp(ctx, operator, err) // a phone that still talks would refuse the next client
+		return err
 	})
 }
 
