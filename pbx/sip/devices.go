@@ -13,6 +13,7 @@ import (
 // dialOperator rings all devices of an operator. The first that answers has
 // the call, the others are cancelled.
 func (s *Server) dialOperator(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
+	s.partings.wait(ctx, to.Operator)
 	devices := s.register.of(to.Operator)
 	switch len(devices) {
 	case 0:

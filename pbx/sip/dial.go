@@ -195,7 +195,11 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 		l.mu.Lock()
 		l.finish(why)
 		l.mu.Unlock()
-		l.server.work.Go(func() { l.abandon(req, tx, heard, why) })
+		parted := l.server.partings.begin(l.login)
+		l.server.work.Go(func() {
+			defer parted()
+			l.abandon(req, tx, heard, why)
+		})
 		return false, why
 	}
 }

@@ -177,7 +177,9 @@ func (l *Leg) bye(why error) {
 func (l *Leg) sendBye(why error) {
 	l.localSeq++
 	seq := l.localSeq
+	parted := l.server.partings.begin(l.login)
 	l.server.work.Go(func() {
+		defer parted()
 		l.deliver(func() *wire.Request {
 			req := l.compose(wire.BYE, seq)
 			req.AppendHeader(wire.NewHeader("Reason", byeReason(why)))

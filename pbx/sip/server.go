@@ -35,6 +35,7 @@ type Server struct {
 	register  *registrar
 	cancels   cancels // that came before their INVITE
 	strangers strangers
+	partings  partings
 	log       *libraryLog // of sipgo
 
 	legs     legTable
