@@ -76,7 +76,7 @@ func (r Recording) pieces(speech []byte) []bool {
 }
 
 // Keys are the keys whose tones sound in a recording (ITU-T Q.23): a browser
-// plays an RFC 4733 event as its tones. Shorter than 60 ms is no key.
+// plays an RFC 4733 event as its tones. Shorter than 40 ms is no key.
 func (r Recording) Keys() string {
 	const window = rate / 50 // 20 ms
 	var keys []byte
@@ -86,7 +86,7 @@ func (r Recording) Keys() string {
 		if key != last {
 			last, run = key, 0
 		}
-		if run += 20 * time.Millisecond; key != 0 && run == 60*time.Millisecond {
+		if run += 20 * time.Millisecond; key != 0 && run == 40*time.Millisecond {
 			keys = append(keys, key)
 		}
 	}

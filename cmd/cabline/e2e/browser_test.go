@@ -134,17 +134,19 @@ func (p *Page) talks(c *Call) {
 	p.measures("cabline", outside)
 }
 
-// soundsKey presses a key on a telephone and waits for its tones in the page,
-// which a busy machine may break in two.
+// soundsKey presses a key on a telephone until its tones sound in the page: of a
+// key whose packets come late on a busy machine, Chromium leaves next to nothing.
 func (p *Page) soundsKey(c *Call, key string) {
 	p.t.Helper()
-	c.Press(key)
-	keys := ""
-	for end := time.Now().Add(10 * time.Second); keys == "" || strings.Trim(keys, key) != ""; time.Sleep(50 * time.Millisecond) {
-		if keys = p.Heard(-1).Keys(); time.Now().After(end) {
-			p.t.Fatalf("the client pressed %s, in the page sounds %q", key, keys)
+	for range 3 {
+		c.Press(key)
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if keys := p.Heard(-1).Keys(); keys != "" && strings.Trim(keys, key) == "" { // it may be broken in two
+				return
+			}
 		}
 	}
+	p.t.Fatalf("the client pressed %s, in the page sounds %q", key, p.Heard(-1).Keys())
 }
 
 // leaves waits until the exchange has hung up on a telephone.
