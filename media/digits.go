@@ -17,14 +17,40 @@ type DigitReceiver struct {
 	digits chan Digit
 	tones  *tones // nil: keys are not looked for in the sound
 
-	mu     sync.Mutex
-	source uint32    // of the last event …
-	stamp  uint32    // … when it began …
-	heard  time.Time // … and when a packet of it came last; zero: never
-	spent  bool      // it was meant for who listened before, see Moved, or came another way
-	last   Digit
-	way    way
-	at     time.Time
+	mu    sync.Mutex
+	event lastEvent
+	spent bool // it was meant for who listened before, see Moved, or came another way
+	last  Digit
+	way   way
+	at    time.Time
+}
+
+// lastEvent is the telephone-event a source sent last.
+type lastEvent struct {
+	source uint32
+	stamp  uint32    // when it began
+	heard  time.Time // when a packet of it came last; zero: never
+}
+
+// again says whether a packet belongs to an event already known; otherwise its
+// event is the last one now.
+//
+// Every packet of an event has its timestamp, the repeated last ones too (RFC
+// 4733 §2.2): any one of them is the key, the first that arrives. One of the
+// event before may arrive late. But a sender that has been still for a while
+// presses anew, whatever its timestamps say: recordings of keys, as test tools
+// send them, begin at the same one each time.
+func (e *lastEvent) again(p *Packet, now time.Time) bool {
+	if p.Source == e.source && now.Sub(e.heard) < eventRest {
+		if newer := int32(p.Time - e.stamp); newer == 0 || newer < 0 && newer > -maxSkip {
+			if newer == 0 {
+				e.heard = now
+			}
+			return true
+		}
+	}
+	*e = lastEvent{p.Source, p.Time, now}
+	return false
 }
 
 // way is how a key arrived.
@@ -64,20 +90,9 @@ func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// Every packet of an event has its timestamp, the repeated last ones too
-	// (RFC 4733 §2.2): any one of them is the key, the first that arrives. One
-	// of the event before may arrive late. But a sender that has been still for a
-	// while presses anew, whatever its timestamps say: recordings of keys, as
-	// test tools send them, begin at the same one each time.
-	if p.Source == r.source && now.Sub(r.heard) < eventRest {
-		if newer := int32(p.Time - r.stamp); newer == 0 || newer < 0 && newer > -maxSkip {
-			if newer == 0 {
-				r.heard = now
-			}
-			return !r.spent
-		}
+	if r.event.again(p, now) {
+		return !r.spent
 	}
-	r.source, r.stamp, r.heard = p.Source, p.Time, now
 	r.spent = !r.press(Digit(e.Key), byEvent, now)
 	return !r.spent
 }
@@ -124,6 +139,7 @@ type DigitSender struct {
 
 	mu     sync.Mutex
 	events bool
+	toned  lastEvent // of another party, whose key was pressed in tones
 	queue  []Digit
 	stop   func()
 	closed bool
@@ -167,18 +183,43 @@ func (s *DigitSender) TakesEvents() bool {
 	return s.events
 }
 
-// Busy says that a key is being sent: nobody else should speak meanwhile.
+// Busy says that a key is being sent.
 func (s *DigitSender) Busy() bool { return s.busy.Load() }
+
+// Lets says whether a packet of another party or a player may be said as it is:
+// nobody speaks while a key is being pressed. A telephone-event is cut to its
+// size; to a party who takes none its key is pressed in tones, once.
+func (s *DigitSender) Lets(p *Packet) bool {
+	if !p.Event {
+		return !s.Busy()
+	}
+	e, ok := dtmf.Parse(p.Payload())
+	if !ok {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.events {
+		p.Buf = p.Buf[:p.Start+dtmf.PayloadSize]
+		return !s.Busy()
+	}
+	if !s.toned.again(p, time.Now()) {
+		s.enqueue(Digit(e.Key))
+	}
+	return false
+}
 
 // Send queues a key and returns at once. What is no key is dropped, and so is
 // one when too many wait.
 func (s *DigitSender) Send(d Digit) {
-	if !dtmf.Valid(byte(d)) {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.queue) == maxPending {
+	s.enqueue(d)
+}
+
+// enqueue is Send with the lock held.
+func (s *DigitSender) enqueue(d Digit) {
+	if !dtmf.Valid(byte(d)) || s.closed || len(s.queue) == maxPending {
 		return
 	}
 	s.queue = append(s.queue, d)

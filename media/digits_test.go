@@ -89,6 +89,50 @@ func TestEachPressIsOneDigit(t *testing.T) {
 	}
 }
 
+// What a party who takes no events hears of another's events: each key once, in
+// tones, also when a recording of one is played again.
+func TestEventsArePressedInTonesWhereNoneAreTaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *media.Clock) {
+		var l listener
+		s := media.NewDigitSender(c, l.WriteRTP)
+		event := func(key byte, stamp uint32) {
+			p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: 1, Time: stamp}
+			dtmf.Event{Key: key}.Put(p.Payload())
+			if s.Lets(&p) {
+				t.Error("an event went to a party who takes none")
+			}
+		}
+		for range 5 {
+			event('5', 100)
+			time.Sleep(media.FrameTime)
+		}
+		if audio := (media.Packet{Buf: make([]byte, 172), Start: 12}); s.Lets(&audio) {
+			t.Error("somebody spoke while the key was pressed")
+		}
+		time.Sleep(2 * time.Second)
+		event('5', 100) // the same recording
+		event('5', 100)
+		time.Sleep(2 * time.Second)
+		begun := 0
+		for _, h := range l.all() {
+			if h.Event {
+				t.Error("an event was said")
+			}
+			if h.Marker {
+				begun++
+			}
+		}
+		if begun != 2 {
+			t.Errorf("%d keys sounded, want 2", begun)
+		}
+		s.UseEvents(true)
+		p := media.Packet{Buf: make([]byte, 40), Start: 12, Event: true}
+		if !s.Lets(&p) || len(p.Payload()) != dtmf.PayloadSize {
+			t.Errorf("an event of %d bytes passes", len(p.Payload()))
+		}
+	})
+}
+
 func TestKeysAreSentOneAfterAnother(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *media.Clock) {
 		var l listener

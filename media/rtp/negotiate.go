@@ -135,8 +135,7 @@ func (p *Port) agree(there party) {
 	}
 	p.rx.mu.Unlock()
 
-	events := len(there.events) > 0
-	p.pressing.UseEvents(events)
+	p.pressing.UseEvents(len(there.events) > 0)
 	t := &p.tx
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,7 +144,7 @@ func (p *Port) agree(there party) {
 	}
 	t.held = !there.direction.hears()
 	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
-	if t.events = events; events {
+	if len(there.events) > 0 {
 		t.event = there.events[0]
 	}
 }

@@ -48,7 +48,7 @@ func newPort(r *Relay, o Options) *Port {
 		p.pressed.Inband()
 	}
 	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32()), rand.Uint32())
-	p.pressing = media.NewDigitSender(r.clock, p.tx.press)
+	p.pressing = media.NewDigitSender(r.clock, p.tx.say)
 	p.talk = newNegotiation(o.Advertise)
 	return p
 }

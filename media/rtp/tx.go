@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cabline/media"
-	"cabline/media/dtmf"
 	"cabline/media/g711"
 )
 
@@ -18,63 +17,26 @@ type tx struct {
 	rtcp   socket
 	stream *media.Stream
 
-	to     netip.AddrPort // zero: not yet known
-	held   bool           // the party wants to hear nothing
-	codec  media.Codec
-	audio  uint8 // payload types as the party numbers them
-	event  uint8
-	events bool // the party takes events
+	to    netip.AddrPort // zero: not yet known
+	held  bool           // the party wants to hear nothing
+	codec media.Codec
+	audio uint8 // payload types as the party numbers them
+	event uint8
 
 	packets, octets uint64
-
-	// The event whose key was pressed in tones, where the party takes no events.
-	toned, tonedSource uint32
-	anyToned           bool
 }
 
 // WriteRTP says a packet to the party, unless a key is being pressed.
 func (p *Port) WriteRTP(pk *media.Packet) {
-	if p.pressing.Busy() && !pk.Event {
-		return
-	}
-	t := &p.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !pk.Event {
-		t.say(pk)
-		return
-	}
-	e, ok := dtmf.Parse(pk.Payload())
-	switch {
-	case !ok:
-	case !t.events:
-		if t.newEvent(pk) {
-			p.pressing.Send(media.Digit(e.Key))
-		}
-	case !p.pressing.Busy():
-		pk.Buf = pk.Buf[:pk.Start+dtmf.PayloadSize]
-		t.say(pk)
+	if p.pressing.Lets(pk) {
+		p.tx.say(pk)
 	}
 }
 
-// newEvent says whether a packet is the first of its event; t.mu is held.
-func (t *tx) newEvent(pk *media.Packet) bool {
-	if t.anyToned && pk.Source == t.tonedSource && int32(pk.Time-t.toned) <= 0 {
-		return false
-	}
-	t.toned, t.tonedSource, t.anyToned = pk.Time, pk.Source, true
-	return true
-}
-
-// press says a packet of the DigitSender.
-func (t *tx) press(pk *media.Packet) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.say(pk)
-}
-
-// say sends a packet; t.mu is held.
+// say sends a packet.
 func (t *tx) say(pk *media.Packet) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.closed || t.held || !t.to.IsValid() {
 		return
 	}

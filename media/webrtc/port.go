@@ -56,7 +56,7 @@ func newPort(b *Browsers) *Port {
 	if b.inband {
 		p.ear.digits.Inband()
 	}
-	p.voice.keys = media.NewDigitSender(b.clock, p.voice.press)
+	p.voice.keys = media.NewDigitSender(b.clock, p.voice.write)
 	return p
 }
 

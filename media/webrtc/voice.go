@@ -11,7 +11,6 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
-	"cabline/media/dtmf"
 	"cabline/media/g711"
 )
 
@@ -29,10 +28,6 @@ type voice struct {
 	event   uint8 // payload type of telephone-event; 0: the browser takes none
 	header  rtp.Header
 	sent    uint64
-
-	// The event whose key was pressed in tones, where the browser takes no events.
-	toned, tonedSource uint32
-	anyToned           bool
 }
 
 var _ webrtc.TrackLocal = (*voice)(nil)
@@ -72,46 +67,15 @@ func (v *voice) said() uint64 {
 
 // say says a packet of another party or a player, unless a key is being pressed.
 func (v *voice) say(p *media.Packet) {
-	if v.keys.Busy() && !p.Event {
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if !p.Event {
-		v.write(p)
-		return
-	}
-	e, ok := dtmf.Parse(p.Payload())
-	switch {
-	case !ok:
-	case v.event == 0:
-		if v.newEvent(p) {
-			v.keys.Send(media.Digit(e.Key))
-		}
-	case !v.keys.Busy():
-		p.Buf = p.Buf[:p.Start+dtmf.PayloadSize]
+	if v.keys.Lets(p) {
 		v.write(p)
 	}
 }
 
-// newEvent says whether a packet is the first of its event; v.mu is held.
-func (v *voice) newEvent(p *media.Packet) bool {
-	if v.anyToned && p.Source == v.tonedSource && int32(p.Time-v.toned) <= 0 {
-		return false
-	}
-	v.toned, v.tonedSource, v.anyToned = p.Time, p.Source, true
-	return true
-}
-
-// press says a packet of a key.
-func (v *voice) press(p *media.Packet) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.write(p)
-}
-
-// write lets pion send a packet; v.mu is held.
+// write lets pion send a packet.
 func (v *voice) write(p *media.Packet) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if !v.started || v.held || v.track == nil {
 		return
 	}
