@@ -120,8 +120,8 @@ func (x *exchange) demoNetwork(listen, exchange netip.AddrPort) (network *carrie
 	network, err = carrier.New(carrier.Config{
 		Listen: listen, Exchange: exchange,
 		Subscribers: []carrier.Subscriber{carrier.NewSubscriber("client", demoClient), carrier.NewSubscriber("driver", demoDriver)},
-		RTP: func(bind, advertise netip.Addr) (sip.Audio, error) {
-			return relay.Open(rtp.Options{Bind: bind, Advertise: advertise})
+		RTP: func(o sip.RTPOptions) (sip.Audio, error) {
+			return relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise})
 		},
 		Browser: func() (sip.Audio, error) { return phones.Open() },
 	})

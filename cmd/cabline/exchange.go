@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,8 +170,8 @@ func (x *exchange) sipConfig() sip.Config {
 		Country:  x.cfg.Firm.Country,
 		Accounts: x.account,
 		Exchange: x.board,
-		RTP: func(bind, advertise netip.Addr) (sip.Audio, error) {
-			return x.relay.Open(rtp.Options{Bind: bind, Advertise: advertise})
+		RTP: func(o sip.RTPOptions) (sip.Audio, error) {
+			return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise})
 		},
 		Browser: func() (sip.Audio, error) { return x.browsers.Open() },
 	}
@@ -188,6 +187,7 @@ func (x *exchange) sipConfig() sip.Config {
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
 			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
+			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP),
 			Options: t.Options, Failover: t.Failover})
 	}
 	return cfg

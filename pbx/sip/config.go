@@ -24,9 +24,8 @@ type Config struct {
 	Accounts func(login string) (ha1 string, ok bool)
 	Exchange Exchange
 
-	// RTP opens the audio of a leg over plain RTP: the address to bind (may be
-	// unspecified) and the one to put into SDP.
-	RTP func(bind, advertise netip.Addr) (Audio, error)
+	// RTP opens the audio of a leg over RTP or SRTP.
+	RTP func(RTPOptions) (Audio, error)
 	// Browser opens the audio of a leg over ICE and DTLS; nil: browsers are refused.
 	Browser func() (Audio, error)
 
@@ -66,8 +65,40 @@ type Trunk struct {
 	Identity     Identity // where the number we call from stands
 	NumberFormat Format   // of the numbers we send
 
+	DTMF DTMF // how keys travel
+	SRTP SRTP // whether audio is encrypted
+
 	Options  time.Duration // between two OPTIONS that ask whether it is up; 0: none
 	Failover []string      // trunks to call over while this one does not work, in that order
+}
+
+// DTMF is how keys travel between a trunk and us.
+type DTMF string
+
+// The ways of keys.
+const (
+	DTMFAuto   DTMF = "auto"    // the default: what the carrier offers
+	DTMFEvents DTMF = "rfc4733" // telephone-event
+	DTMFInfo   DTMF = "info"    // SIP INFO
+	DTMFInBand DTMF = "inband"  // tones in the sound
+)
+
+// SRTP is whether a trunk's audio is encrypted with keys from SDP (RFC 4568).
+type SRTP string
+
+// The degrees of encryption.
+const (
+	SRTPOff      SRTP = "off"      // the default
+	SRTPOffered  SRTP = "offered"  // plain where the carrier has none
+	SRTPRequired SRTP = "required" // no call without
+)
+
+// RTPOptions are what the audio of a leg over RTP has to suit.
+type RTPOptions struct {
+	Bind      netip.Addr // may be unspecified
+	Advertise netip.Addr // what to put into SDP
+	DTMF      DTMF       // of the trunk; empty: auto
+	SRTP      SRTP       // of the trunk; empty: off
 }
 
 // Exchange is what arriving calls and registrations are told to.

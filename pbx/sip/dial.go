@@ -79,7 +79,7 @@ func numberURI(number pbx.Phone, host string, port int) wire.Uri {
 // call opens the audio, sends the INVITE and waits for its end. A party's
 // channel that was seized is free again when it fails.
 func (s *Server) call(ctx context.Context, who party, d dialog, extra ...wire.Header) (*Leg, error) {
-	audio, err := s.openAudio(d.path, nil)
+	audio, err := s.openAudio(d.path, who.trunk, nil)
 	if err != nil {
 		who.release()
 		return nil, err

@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -117,8 +116,8 @@ func TestAnINVITEWithoutSDPGetsAnOfferAndItsAnswerInTheACK(t *testing.T) {
 func TestAnOfferTheAudioCannotTakeIsRefusedWith488(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) {
 		open := c.RTP
-		c.RTP = func(bind, advertise netip.Addr) (Audio, error) {
-			a, err := open(bind, advertise)
+		c.RTP = func(o RTPOptions) (Audio, error) {
+			a, err := open(o)
 			a.(*port).fail(errors.New("video only"))
 			return a, err
 		}

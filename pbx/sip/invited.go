@@ -124,7 +124,7 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 			who.release()
 		}
 	}()
-	d, audio, sdp, err := s.meet(req, who.trunk != nil)
+	d, audio, sdp, err := s.meet(req, who.trunk)
 	if err != nil {
 		return nil, err
 	}
@@ -151,8 +151,8 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 
 // meet makes of an INVITE a dialog, the audio that suits its offer and our
 // answer to it, if there was one.
-func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, error) {
-	p, err := s.pathBack(req, isTrunk)
+func (s *Server) meet(req *wire.Request, t *trunk) (dialog, Audio, []byte, error) {
+	p, err := s.pathBack(req, t != nil)
 	if err != nil {
 		return dialog{}, nil, nil, err
 	}
@@ -164,7 +164,7 @@ func (s *Server) meet(req *wire.Request, isTrunk bool) (dialog, Audio, []byte, e
 	if len(offer) > 0 && !isSDP(req) {
 		return dialog{}, nil, nil, Rejection{Code: wire.StatusUnsupportedMediaType, Reason: "only SDP"}
 	}
-	audio, err := s.openAudio(d.path, offer)
+	audio, err := s.openAudio(d.path, t, offer)
 	if err != nil || len(offer) == 0 {
 		return d, audio, nil, err
 	}
@@ -188,12 +188,16 @@ func dialogOf(req *wire.Request, p path) (dialog, error) {
 	return d, nil
 }
 
-// openAudio opens plain RTP, or ICE and DTLS where the offer or the transport
-// is a browser's.
-func (s *Server) openAudio(p path, offer []byte) (Audio, error) {
+// openAudio opens RTP as the trunk wants it (nil: a phone), or ICE and DTLS
+// where the offer or the transport is a browser's.
+func (s *Server) openAudio(p path, t *trunk, offer []byte) (Audio, error) {
 	browser := strings.HasPrefix(p.network, "WS") && len(offer) == 0 || bytes.Contains(offer, []byte("a=fingerprint:"))
 	if !browser {
-		audio, err := s.cfg.RTP(p.bind, p.here)
+		o := RTPOptions{Bind: p.bind, Advertise: p.here}
+		if t != nil {
+			o.DTMF, o.SRTP = t.DTMF, t.SRTP
+		}
+		audio, err := s.cfg.RTP(o)
 		if err != nil {
 			return nil, fmt.Errorf("open audio: %w", err)
 		}

@@ -147,7 +147,7 @@ func TestConnectionsFromOneAddressAreCapped(t *testing.T) {
 func TestAPanicInAHandlerIsAnswered500(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) {
 		c.Trunks[0].Channels = 1
-		c.RTP = func(netip.Addr, netip.Addr) (Audio, error) { panic("a bug") }
+		c.RTP = func(RTPOptions) (Audio, error) { panic("a bug") }
 	})
 	for range 2 { // and the channel is free again
 		k := b.phone().newTalk("79161234567", "74950000000")

@@ -138,7 +138,7 @@ func startAlone(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival),
 	cfg := Config{
 		Listen: []Listen{{"udp", local}, {"tcp", local}},
 		Trunks: []Trunk{{Name: "carrier", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, CallerID: "+74950000000"}},
-		RTP: func(bind, advertise netip.Addr) (Audio, error) {
+		RTP: func(RTPOptions) (Audio, error) {
 			p := newPort("rtp")
 			b.ports <- p
 			return p, nil

@@ -43,6 +43,9 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	default:
 		return nil, fmt.Errorf("trunk %q: transport %q: only udp and tcp", t.Name, t.Transport)
 	}
+	if !slices.Contains([]DTMF{"", DTMFAuto, DTMFEvents, DTMFInfo, DTMFInBand}, t.DTMF) || !slices.Contains([]SRTP{"", SRTPOff, SRTPOffered, SRTPRequired}, t.SRTP) {
+		return nil, fmt.Errorf("trunk %q: DTMF %q or SRTP %q unknown", t.Name, t.DTMF, t.SRTP)
+	}
 	if !slices.Contains([]Identity{"", InFrom, InPAI, InPPI, InRPID}, t.Identity) || !slices.Contains([]Format{"", E164, Plain, National}, t.NumberFormat) {
 		return nil, fmt.Errorf("trunk %q: identity %q or number format %q unknown", t.Name, t.Identity, t.NumberFormat)
 	}

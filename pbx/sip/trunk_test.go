@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -108,5 +109,27 @@ func TestACallOverTheTrunkIsEndedByThem(t *testing.T) {
 	carrier.want("SIP/2.0 200")
 	if err := ended(t, leg); !errors.Is(err, pbx.ErrHungUp) {
 		t.Errorf("cause %v", err)
+	}
+}
+
+func TestTheAudioOfATrunkIsAsTheTrunkWantsIt(t *testing.T) {
+	opened := make(chan RTPOptions, 2)
+	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+		c.Trunks[0].DTMF, c.Trunks[0].SRTP = DTMFInBand, SRTPOffered
+		open := c.RTP
+		c.RTP = func(o RTPOptions) (Audio, error) { opened <- o; return open(o) }
+	})
+	k := carrier.newTalk("79161234567", "74950000000")
+	k.call()
+	k.bye()
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	carrier.send(invite.reply("503 No", "far", ""))
+	carrier.want("ACK")
+	wait(t, "end of Dial", done)
+	for _, way := range []string{"in", "out"} {
+		if o := <-opened; o.DTMF != DTMFInBand || o.SRTP != SRTPOffered || o.Bind != netip.MustParseAddr("127.0.0.1") {
+			t.Errorf("%s: %+v", way, o)
+		}
 	}
 }

@@ -45,7 +45,7 @@ type Config struct {
 	Listen      netip.AddrPort // the carrier's side of the trunk, UDP
 	Exchange    netip.AddrPort // the customer's side
 	Subscribers []Subscriber
-	RTP         func(bind, advertise netip.Addr) (sip.Audio, error)
+	RTP         func(sip.RTPOptions) (sip.Audio, error)
 	Browser     func() (sip.Audio, error)
 }
 

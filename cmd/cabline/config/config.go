@@ -86,6 +86,9 @@ type Trunk struct {
 	Identity     string `yaml:"identity"`      // from where the file has none
 	NumberFormat string `yaml:"number_format"` // e164 where the file has none
 
+	DTMF string `yaml:"dtmf"` // auto where the file has none
+	SRTP string `yaml:"srtp"` // off where the file has none
+
 	Options  time.Duration `yaml:"options"`  // between two questions whether it is up; 0: none
 	Failover []string      `yaml:"failover"` // names of trunks
 }

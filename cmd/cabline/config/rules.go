@@ -140,7 +140,10 @@ func (r *reader) trunks(c *Config, env Env) {
 		}
 		r.preset(t)
 		t.Transport = cmp.Or(t.Transport, "udp")
-		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp"})
+		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp", "tls"})
+		t.DTMF, t.SRTP = cmp.Or(t.DTMF, "auto"), cmp.Or(t.SRTP, "off")
+		r.oneOf("trunks.dtmf", &t.DTMF, []string{"auto", "rfc4733", "info", "inband"})
+		r.oneOf("trunks.srtp", &t.SRTP, []string{"off", "offered", "required"})
 		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
 		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
 		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
