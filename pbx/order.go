@@ -56,8 +56,9 @@ type Order struct {
 	Comment    string
 	ETA        *int // minutes to arrival; nil: not known
 	Car        Car
-	Price      int   // whole roubles (the firm's currency); 0: not known
-	Driver     Phone // empty: no driver yet
+	Price      int      // whole roubles (the firm's currency); 0: not known
+	Driver     Phone    // empty: no driver yet
+	TakenBy    []string // logins of the operators who took it; their phones ring first
 	Created    time.Time
 	Updated    time.Time
 }

@@ -1,0 +1,106 @@
+package taximaster
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"cabline/pbx"
+)
+
+// states of set_request_state, by the outcome of a notice.
+var outcomes = map[string]int{
+	"running":   1,
+	"delivered": 2,
+	"busy":      3,
+	"no_answer": 4,
+}
+
+const requestFailed = 5
+
+// Report tells Такси-Мастер of an event; it may be told the same one twice.
+// What it has no word for is no error.
+func (s *System) Report(ctx context.Context, e pbx.Event) error {
+	switch {
+	case e.Kind == pbx.EventNotice && e.Notice != nil:
+		return s.reportNotice(ctx, e)
+	case e.Kind == pbx.EventRecording && e.CDR != nil:
+		return s.linkRecord(ctx, e)
+	case e.Kind == pbx.EventClientAnswer:
+		if _, known := s.cfg.Answers[e.Answer]; known {
+			return s.ClientAnswered(ctx, e.OrderID, e.Answer)
+		}
+	}
+	return nil
+}
+
+func (s *System) reportNotice(ctx context.Context, e pbx.Event) error {
+	request, err := s.requested(ctx, e.OrderID, e.Notice.Status, e.Notice.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // not asked for by them
+	}
+	if err != nil {
+		return err
+	}
+	state, known := outcomes[e.Notice.Outcome]
+	if !known {
+		state = requestFailed
+	}
+	_, err = s.tapi(ctx, http.MethodPost, "set_request_state", params{{"STATE_ID", strconv.Itoa(request)},
+		{"PHONE_TYPE", "1"}, {"ORDER_ID", e.OrderID}, {"STATE", strconv.Itoa(state)}})
+	return err
+}
+
+// linkRecord writes the place of a recording into the database of
+// Такси-Мастер, in the firm's local time.
+func (s *System) linkRecord(ctx context.Context, e pbx.Event) error {
+	incoming, phone, result := "0", e.CDR.To, "success"
+	if e.CDR.Kind == pbx.KindInbound || e.CDR.Kind == pbx.KindForward {
+		incoming, phone, result = "1", e.CDR.From, "answered"
+	}
+	if e.CDR.Talked == 0 {
+		result = map[string]string{"1": "missed", "0": "no_answer"}[incoming]
+	}
+	file := []rune(e.File)
+	_, err := s.tapi(ctx, http.MethodPost, "create_record_link", params{
+		{"RECORD_DATE", e.CDR.Started.Local().Format("02012006150405")},
+		{"RECORD_LENGTH", strconv.Itoa(int(e.CDR.Talked / time.Second))},
+		{"CALL_ID", e.CallID}, {"PHONE", s.write(phone)},
+		{"FILE_PATH", string(file[:min(len(file), 255)])}, {"CALL_TYPE", incoming}, {"CALL_RESULT", result}})
+	return err
+}
+
+// remember keeps which request a notice answers, and gives the news its
+// version: the same status again, with no other one between, is the same news.
+func (s *System) remember(ctx context.Context, order string, status pbx.Status, request int) (version int, err error) {
+	err = s.cfg.DB.Write(ctx, func(tx *sql.Tx) error {
+		var last pbx.Status
+		row := tx.QueryRowContext(ctx, "SELECT version, status FROM taximaster_requests WHERE order_id = ? ORDER BY version DESC LIMIT 1", order)
+		if err := row.Scan(&version, &last); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if last == status {
+			_, err := tx.ExecContext(ctx, "UPDATE taximaster_requests SET request = ? WHERE order_id = ? AND version = ?", request, order, version)
+			return err
+		}
+		version++
+		_, err := tx.ExecContext(ctx, "INSERT INTO taximaster_requests (order_id, version, status, request, at) VALUES (?, ?, ?, ?, ?)",
+			order, version, string(status), request, time.Now().UnixMicro())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("remember request of order %s: %w", order, err)
+	}
+	return version, nil
+}
+
+// requested is the request a notice answers.
+func (s *System) requested(ctx context.Context, order string, status pbx.Status, version int) (request int, err error) {
+	err = s.cfg.DB.Readers().QueryRowContext(ctx,
+		"SELECT request FROM taximaster_requests WHERE order_id = ? AND status = ? AND version = ?", order, string(status), version).Scan(&request)
+	return request, s.cfg.DB.Explain(err)
+}
