@@ -15,13 +15,13 @@ var floors = [][]string{
 	{"media/g711", "media/dtmf", "media/wav"}, // bytes and samples
 	{"media"}, // packets, ports, the clock
 	{"media/rtp", "media/webrtc", "prompts/phrase"}, // audio over the wire; the grammar of phrases
-	{"prompts"},                      // the sounds to say
-	{"ivr"},                          // menus
-	{"pbx"},                          // the words and the stories
-	{"pbx/store", "pbx/console/web"}, // what survives; the pages as files
-	{"pbx/sip", "pbx/console", "pbx/pbxtest", "dispatchapi/*"},      // the world outside
-	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/internal/*"}, // what commands are made of
-	{"cmd/*", "cmd/cabline/e2e", "prompts/render"},                  // the programs, and the tests of them whole
+	{"prompts"}, // the sounds to say
+	{"ivr"},     // menus
+	{"pbx"},     // the words and the stories
+	{"pbx/sip/locate", "pbx/store", "pbx/console/web"},                             // where SIP servers are; what survives; the pages as files
+	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"}, // the world outside
+	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/internal/*"},                // what commands are made of
+	{"cmd/*", "cmd/cabline/e2e", "prompts/render"},                                 // the programs, and the tests of them whole
 }
 
 // floor is where a package lives, -1 for one that lives nowhere.
