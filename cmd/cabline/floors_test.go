@@ -20,8 +20,9 @@ var floors = [][]string{
 	{"pbx"},     // the words and the stories
 	{"pbx/sip/locate", "pbx/store", "pbx/console/web"},                             // where SIP servers are; what survives; the pages as files
 	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"}, // the world outside
-	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/internal/*"},                // what commands are made of
-	{"cmd/*", "cmd/cabline/e2e", "prompts/render"},                                 // the programs, and the tests of them whole
+	{"cmd/internal/siptext"}, // SIP as those outside see it
+	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/internal/*"}, // what commands are made of
+	{"cmd/*", "cmd/cabline/e2e", "prompts/render"},                  // the programs, and the tests of them whole
 }
 
 // floor is where a package lives, -1 for one that lives nowhere.

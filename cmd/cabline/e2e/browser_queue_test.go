@@ -15,7 +15,7 @@ import (
 // music is the beginning of what clients hear who wait.
 func (w *world) music() media.Clip {
 	music := w.voice.Music()
-	return media.Clip{Name: "music", ALaw: music.ALaw[:3*rate]}
+	return media.Clip{Name: "music", ALaw: music.ALaw[:3*media.Rate]}
 }
 
 func clientsWait(t *testing.T, b *Browser) {

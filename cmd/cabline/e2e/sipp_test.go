@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cabline/cmd/internal/telephone"
 )
 
 // scenarios is where sipp runs: the files in the scenarios are named from there.
@@ -117,7 +119,7 @@ type tap struct {
 	done chan struct{}
 
 	mu   sync.Mutex
-	reel reel
+	reel telephone.Reel
 }
 
 // listenIn needs a raw socket, as sipp does to play a capture.
@@ -170,18 +172,18 @@ func (p *tap) take(ip []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.reel.file(udp[8:], 101, time.Now())
+	p.reel.File(udp[8:], 101, time.Now())
 }
 
 // heard is what came to that host so far, of one call.
 func (p *tap) heard() Recording {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.reel.recording()
+	return p.reel.Recording()
 }
 
 func (p *tap) keys() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return string(p.reel.pressed)
+	return p.reel.Pressed()
 }

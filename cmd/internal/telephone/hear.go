@@ -1,4 +1,4 @@
-package e2e
+package telephone
 
 import (
 	"context"
@@ -15,6 +15,11 @@ import (
 func (r Recording) Since(t time.Time) Recording {
 	cut := min(max(int(t.Sub(r.Start)*rate/time.Second), 0), len(r.ALaw))
 	return Recording{r.Start.Add(time.Duration(cut) * time.Second / rate), r.ALaw[cut:]}
+}
+
+// Until is the part up to a moment.
+func (r Recording) Until(t time.Time) Recording {
+	return Recording{r.Start, r.ALaw[:min(max(samples(t.Sub(r.Start)), 0), len(r.ALaw))]}
 }
 
 // Last is the end of it, so long or less.

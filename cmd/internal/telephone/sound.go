@@ -1,4 +1,4 @@
-package e2e
+package telephone
 
 import (
 	"encoding/binary"
@@ -32,7 +32,7 @@ type sound struct {
 	stop    chan struct{}
 	tone    []byte // A-law, a second of it
 	keys    []byte // to be pressed
-	reel    reel
+	reel    Reel
 }
 
 const (
@@ -254,7 +254,7 @@ func (s *sound) hear() {
 		s.call.phone.mu.Unlock()
 		if n >= 12 {
 			s.mu.Lock()
-			s.reel.file(buf[:n], s.event, time.Now())
+			s.reel.File(buf[:n], s.event, time.Now())
 			s.mu.Unlock()
 		}
 	}
@@ -297,7 +297,7 @@ func (c *Call) Press(keys string) {
 func (c *Call) Keys() string {
 	c.sound.mu.Lock()
 	defer c.sound.mu.Unlock()
-	return string(c.sound.reel.pressed)
+	return c.sound.reel.Pressed()
 }
 
 // Sine is a tone in A-law, at a quarter of full scale.

@@ -1,4 +1,4 @@
-package e2e
+package telephone
 
 import (
 	"encoding/binary"
@@ -13,8 +13,8 @@ type Recording struct {
 	ALaw  []byte
 }
 
-// reel keeps the packets that came, with their times.
-type reel struct {
+// Reel keeps the packets that came, with their times.
+type Reel struct {
 	frames  []heard
 	pressed []byte // keys
 	lastKey uint32 // timestamp of the last event
@@ -30,8 +30,8 @@ type heard struct {
 
 const maxFrames = 50 * 600 // ten minutes
 
-// file puts an RTP packet where it belongs: with the audio or with the keys.
-func (r *reel) file(packet []byte, event uint8, now time.Time) {
+// File puts an RTP packet where it belongs: with the audio or with the keys.
+func (r *Reel) File(packet []byte, event uint8, now time.Time) {
 	stamp, source := binary.BigEndian.Uint32(packet[4:]), binary.BigEndian.Uint32(packet[8:])
 	payload := packet[12:]
 	switch kind := packet[1] & 0x7f; {
@@ -47,9 +47,9 @@ func (r *reel) file(packet []byte, event uint8, now time.Time) {
 	}
 }
 
-// recording lays the packets out. One lies where its RTP timestamp says; where
+// Recording lays the packets out. One lies where its RTP timestamp says; where
 // a new source begins, where it arrived. What never came is silence.
-func (r *reel) recording() Recording {
+func (r *Reel) Recording() Recording {
 	if len(r.frames) == 0 {
 		return Recording{}
 	}
@@ -71,9 +71,12 @@ func (r *reel) recording() Recording {
 	return rec
 }
 
+// Pressed are the keys that came, in order.
+func (r *Reel) Pressed() string { return string(r.pressed) }
+
 // Heard is everything heard in the call so far.
 func (c *Call) Heard() Recording {
 	c.sound.mu.Lock()
 	defer c.sound.mu.Unlock()
-	return c.sound.reel.recording()
+	return c.sound.reel.Recording()
 }
