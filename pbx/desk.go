@@ -61,7 +61,13 @@ type ticket struct {
 	// offers are operators claimed for this client, each theirs until release
 	// or talk. There is room for every operator: giving never blocks.
 	offers chan Operator
+
+	first []string    // operators who ring before all others; empty: everybody
+	opens *time.Timer // when everybody may
 }
+
+// firstRing is how long the operators who took a client's order ring alone.
+const firstRing = 10 * time.Second
 
 // SetOperators says who works here. Those already known keep their state.
 func (s *Switchboard) SetOperators(all []Operator) {
@@ -117,11 +123,22 @@ func (s *Switchboard) Waiting() []Waiting {
 	return all
 }
 
-// enter puts a client in line. The ticket must be left.
-func (d *desk) enter(w Waiting) *ticket {
+// enter puts a client in line. Where one of the operators who took the client's
+// order is free, they ring first. The ticket must be left.
+func (d *desk) enter(w Waiting, takenBy []string) *ticket {
 	d.mu.Lock()
 	defer d.unlock()
 	t := &ticket{Waiting: w, desk: d, offers: make(chan Operator, len(d.operators)+1)}
+	for _, login := range takenBy {
+		if at := d.seat(login); at != nil && at.available() && at.serves(w.Branch) {
+			t.first = append(t.first, login)
+		}
+	}
+	t.opens = time.AfterFunc(firstRing, func() {
+		d.mu.Lock()
+		defer d.unlock()
+		t.first = nil
+	})
 	d.line = append(d.line, t)
 	return t
 }
@@ -131,6 +148,7 @@ func (t *ticket) leave() {
 	d := t.desk
 	d.mu.Lock()
 	defer d.unlock()
+	t.opens.Stop()
 	d.line = slices.DeleteFunc(d.line, func(other *ticket) bool { return other == t })
 	for len(t.offers) > 0 {
 		d.free((<-t.offers).Login, t.CallID)
@@ -141,7 +159,7 @@ func (t *ticket) leave() {
 // little: a phone that rejects at once must not be rung a hundred times a minute.
 func (t *ticket) release(login string, rest time.Duration) {
 	d := t.desk
-	d.set(login, func(at *seat) { d.free(login, t.CallID); at.resting = rest > 0 })
+	d.set(login, func(at *seat) { d.free(login, t.CallID); at.resting, t.first = rest > 0, nil })
 	if rest > 0 {
 		time.AfterFunc(rest, func() { d.set(login, func(at *seat) { at.resting = false }) })
 	}
@@ -181,7 +199,7 @@ func (d *desk) set(login string, change func(*seat)) {
 func (d *desk) unlock() {
 	for _, t := range d.line {
 		for _, at := range d.operators {
-			if at.available() && at.serves(t.Branch) && len(t.offers) < cap(t.offers) {
+			if at.available() && t.wants(at) && len(t.offers) < cap(t.offers) {
 				at.State, at.CallID = stateRinging, t.CallID
 				t.offers <- at.Operator
 			}
@@ -189,6 +207,11 @@ func (d *desk) unlock() {
 	}
 	d.mu.Unlock()
 	d.changed()
+}
+
+// wants says whether an operator may ring for the client now.
+func (t *ticket) wants(at *seat) bool {
+	return at.serves(t.Branch) && (len(t.first) == 0 || slices.Contains(t.first, at.Login))
 }
 
 func (at *seat) available() bool {

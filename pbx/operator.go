@@ -55,8 +55,12 @@ type picked struct {
 func (s *Switchboard) firstOperator(ctx context.Context, call *Call, client Leg) (picked, error) {
 	line, cancel := context.WithTimeoutCause(ctx, s.Limits.QueueMax, ErrNoAnswer)
 	defer cancel()
+	var takenBy []string
+	if call.order != nil {
+		takenBy = call.order.TakenBy
+	}
 	ticket := s.desk.enter(Waiting{CallID: call.cdr.ID, Phone: call.cdr.From, Line: call.line.Number,
-		Branch: call.cdr.Branch, Since: time.Now()})
+		Branch: call.cdr.Branch, Since: time.Now()}, takenBy)
 	defer ticket.leave()
 
 	ring, stopRinging := context.WithCancelCause(line)

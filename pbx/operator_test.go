@@ -2,10 +2,13 @@ package pbx_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"cabline/pbx"
 	"cabline/pbx/pbxtest"
@@ -57,6 +60,63 @@ func TestAnOperatorsPhoneIsHungUpOnBeforeItRingsAgain(t *testing.T) {
 				s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: "+79045550000", To: ourLine})
 				if !rang.Load() {
 					t.Error("it never rang for the client who waited")
+				}
+			})
+		})
+	}
+}
+
+func TestTheOperatorWhoTookTheOrderRingsFirst(t *testing.T) {
+	phones := []string{"anna", "boris", "vera"}
+	for name, tc := range map[string]struct {
+		takenBy []string
+		online  []string
+		refuses string
+		rang    map[string]time.Duration // after the client asked for an operator
+	}{
+		"alone, for ten seconds": {takenBy: []string{"boris"}, online: phones,
+			rang: map[string]time.Duration{"boris": 0, "anna": 10 * time.Second, "vera": 10 * time.Second}},
+		"both who took it": {takenBy: []string{"vera", "boris"}, online: phones,
+			rang: map[string]time.Duration{"boris": 0, "vera": 0, "anna": 10 * time.Second}},
+		"others at once where it refuses": {takenBy: []string{"boris"}, online: phones, refuses: "boris",
+			rang: map[string]time.Duration{"boris": 0, "anna": 0, "vera": 0}},
+		"others at once where it is away": {takenBy: []string{"boris"}, online: []string{"anna", "vera"},
+			rang: map[string]time.Duration{"anna": 0, "vera": 0}},
+		"all where nobody is named": {online: phones,
+			rang: map[string]time.Duration{"anna": 0, "boris": 0, "vera": 0}},
+		"all where nobody of ours is named": {takenBy: []string{"somebody"}, online: phones,
+			rang: map[string]time.Duration{"anna": 0, "boris": 0, "vera": 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
+				s.board.Dispatch.(pbxtest.Orders)[clientPhone].TakenBy = tc.takenBy
+				s.board.SetOperators([]pbx.Operator{{Login: "anna"}, {Login: "boris"}, {Login: "vera"}})
+				for _, login := range tc.online {
+					s.board.SetOnline(login, true)
+				}
+				for _, login := range phones {
+					s.dialer.Phones[login] = pbxtest.Rings
+				}
+				if tc.refuses != "" {
+					s.dialer.Phones[tc.refuses] = pbxtest.Refuses(pbx.ErrRejected)
+				}
+				go s.client.Press("2")
+				after(14*time.Second, s.client.Leave)
+				s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine})
+				rang, asked := map[string]time.Duration{}, time.Time{}
+				for _, step := range s.cdr(t).Steps {
+					if step.What == "wait for operator" {
+						asked = step.At
+					}
+					if login, ring := strings.CutPrefix(step.What, "ring operator "); ring {
+						if _, twice := rang[login]; !twice {
+							rang[login] = step.At.Sub(asked)
+						}
+					}
+				}
+				if diff := cmp.Diff(tc.rang, rang); diff != "" {
+					t.Error(diff)
 				}
 			})
 		})
