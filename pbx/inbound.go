@@ -72,6 +72,9 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 	defer cancel()
 	started := time.Now()
 	order, err := within(ask, s.Dispatch.OrderByPhone, call.cdr.From)
+	if err == nil && order == nil {
+		err = ErrNoOrder
+	}
 	if s.LookedUp != nil {
 		s.LookedUp(time.Since(started), err)
 	}
@@ -88,29 +91,27 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 }
 
 // within keeps ctx's limit even over a Dispatch that forgets it.
-func within(ctx context.Context, lookUp func(context.Context, Phone) (*Order, error), phone Phone) (*Order, error) {
+func within[Found any](ctx context.Context, lookUp func(context.Context, Phone) (Found, error), phone Phone) (Found, error) {
 	type answer struct {
-		order *Order
+		found Found
 		err   error
 	}
 	answered := make(chan answer, 1)
 	go func() {
 		defer func() { // an adapter's panic is its own, not the exchange's
 			if fault := recover(); fault != nil {
-				answered <- answer{nil, fmt.Errorf("panic: %v", fault)}
+				answered <- answer{err: fmt.Errorf("panic: %v", fault)}
 			}
 		}()
-		order, err := lookUp(ctx, phone)
-		if err == nil && order == nil {
-			err = ErrNoOrder
-		}
-		answered <- answer{order, err}
+		found, err := lookUp(ctx, phone)
+		answered <- answer{found, err}
 	}()
 	select {
 	case a := <-answered:
-		return a.order, a.err
+		return a.found, a.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		var none Found
+		return none, context.Cause(ctx)
 	}
 }
 

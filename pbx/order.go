@@ -76,9 +76,9 @@ type Dispatch interface {
 	// OrderByPhone returns the client's active order, the newest if there are
 	// several, or ErrNoOrder.
 	OrderByPhone(ctx context.Context, phone Phone) (*Order, error)
-	// OrderByDriver returns the active order a driver has, the newest if there
-	// are several, or ErrNoOrder.
-	OrderByDriver(ctx context.Context, driver Phone) (*Order, error)
+	// OrdersByDriver returns the active orders a driver has, the newest first, or
+	// ErrNoOrder.
+	OrdersByDriver(ctx context.Context, driver Phone) ([]*Order, error)
 	// Order returns an order by its ID, active or not, or ErrNoOrder.
 	Order(ctx context.Context, id string) (*Order, error)
 }

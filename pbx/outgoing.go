@@ -36,10 +36,11 @@ func (s *Switchboard) mayDial(ctx context.Context, number Phone) error {
 	}
 	ask, cancel := context.WithTimeout(ctx, s.Limits.OrderLookup)
 	defer cancel()
-	for _, lookUp := range []func(context.Context, Phone) (*Order, error){s.Dispatch.OrderByPhone, s.Dispatch.OrderByDriver} {
-		if _, err := within(ask, lookUp, number); err == nil {
-			return nil
-		}
+	if order, err := within(ask, s.Dispatch.OrderByPhone, number); err == nil && order != nil {
+		return nil
+	}
+	if orders, err := within(ask, s.Dispatch.OrdersByDriver, number); err == nil && len(orders) > 0 {
+		return nil
 	}
 	return ErrNotAllowed
 }

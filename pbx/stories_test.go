@@ -299,7 +299,7 @@ func (hangs) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) {
 func (fails) OrderByPhone(context.Context, pbx.Phone) (*pbx.Order, error) {
 	return nil, errors.New("<html>502</html>")
 }
-func (fails) OrderByDriver(context.Context, pbx.Phone) (*pbx.Order, error) {
+func (fails) OrdersByDriver(context.Context, pbx.Phone) ([]*pbx.Order, error) {
 	return nil, errors.New("down")
 }
 func (fails) Order(context.Context, string) (*pbx.Order, error)            { return nil, errors.New("down") }

@@ -34,30 +34,56 @@ const columns = `id, status, phone, client_name, line, branch, tariff, pickup, d
 
 // OrderByPhone implements pbx.Dispatch.
 func (b *Book) OrderByPhone(ctx context.Context, phone pbx.Phone) (*pbx.Order, error) {
-	return b.newestActive(ctx, "phone", phone)
+	all, err := b.active(ctx, "phone", phone, 1)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
 }
 
-// OrderByDriver implements pbx.Dispatch.
-func (b *Book) OrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
-	return b.newestActive(ctx, "driver_phone", driver)
+// maxOfDriver is more orders than a driver has at once.
+const maxOfDriver = 10
+
+// OrdersByDriver implements pbx.Dispatch.
+func (b *Book) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.Order, error) {
+	return b.active(ctx, "driver_phone", driver, maxOfDriver)
 }
 
-// newestActive looks for a number in one of the columns of numbers.
-func (b *Book) newestActive(ctx context.Context, column string, number pbx.Phone) (*pbx.Order, error) {
+// active looks for a number in one of the columns of numbers, the newest first.
+func (b *Book) active(ctx context.Context, column string, number pbx.Phone, limit int) ([]*pbx.Order, error) {
 	if number == "" { // orders without a driver have an empty one
 		return nil, pbx.ErrNoOrder
 	}
-	order, err := scan(b.db.Readers().QueryRowContext(ctx,
-		"SELECT "+columns+" FROM orders WHERE "+column+" = ? AND active = 1 ORDER BY id DESC LIMIT 1", number.Dialable()))
-	if err != nil {
-		return nil, fmt.Errorf("active order of %v: %w", number, b.db.Explain(err))
+	found, err := b.find(ctx, "SELECT "+columns+" FROM orders WHERE "+column+" = ? AND active = 1 ORDER BY id DESC LIMIT ?", number.Dialable(), limit)
+	if err == nil && len(found) == 0 {
+		err = pbx.ErrNoOrder
 	}
-	return order, nil
+	if err != nil {
+		return nil, fmt.Errorf("active orders of %v: %w", number, b.db.Explain(err))
+	}
+	return found, nil
+}
+
+// find runs a query for orders.
+func (b *Book) find(ctx context.Context, query string, args ...any) (found []*pbx.Order, err error) {
+	rows, err := b.db.Readers().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		order, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, order)
+	}
+	return found, rows.Err()
 }
 
 // Order implements pbx.Dispatch.
 func (b *Book) Order(ctx context.Context, id string) (*pbx.Order, error) {
-	order, err := find(ctx, b.db.Readers(), id)
+	order, err := byID(ctx, b.db.Readers(), id)
 	return order, b.db.Explain(err)
 }
 
@@ -77,20 +103,15 @@ func (b *Book) Find(ctx context.Context, phone string, activeOnly bool, limit in
 	if activeOnly {
 		query += " AND active = 1"
 	}
-	rows, err := b.db.Readers().QueryContext(ctx, query+" ORDER BY id DESC LIMIT ?", append(args, min(max(limit, 1), 500))...)
+	all, err := b.find(ctx, query+" ORDER BY id DESC LIMIT ?", append(args, min(max(limit, 1), 500))...)
 	if err != nil {
 		return nil, fmt.Errorf("find orders: %w", b.db.Explain(err))
 	}
-	defer rows.Close()
 	var found []pbx.Order
-	for rows.Next() {
-		order, err := scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("find orders: %w", b.db.Explain(err))
-		}
+	for _, order := range all {
 		found = append(found, *order)
 	}
-	return found, b.db.Explain(rows.Err())
+	return found, nil
 }
 
 // Create writes down a new order and returns it as it stands in the book: with
@@ -132,7 +153,7 @@ func (b *Book) Create(ctx context.Context, order pbx.Order) (*pbx.Order, error) 
 func (b *Book) Update(ctx context.Context, id string, change func(*pbx.Order) error) (*pbx.Order, error) {
 	var order *pbx.Order
 	err := b.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		if order, err = find(ctx, tx, id); err != nil {
+		if order, err = byID(ctx, tx, id); err != nil {
 			return err
 		}
 		before := *order
@@ -208,7 +229,7 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func find(ctx context.Context, db querier, id string) (*pbx.Order, error) {
+func byID(ctx context.Context, db querier, id string) (*pbx.Order, error) {
 	// SQLite would find order 42 by "42.0" or " 42".
 	if n, err := strconv.ParseInt(id, 10, 64); err != nil || strconv.FormatInt(n, 10) != id {
 		return nil, fmt.Errorf("order %.20q: %w", id, pbx.ErrNoOrder)

@@ -50,9 +50,12 @@ func TestAnOrderIsReadBackWhole(t *testing.T) {
 		t.Errorf("tidied: %+v", made)
 	}
 	for how, read := range map[string]func() (*pbx.Order, error){
-		"by ID":     func() (*pbx.Order, error) { return b.Order(t.Context(), "1") },
-		"by phone":  func() (*pbx.Order, error) { return b.OrderByPhone(t.Context(), "+79161234567") },
-		"by driver": func() (*pbx.Order, error) { return b.OrderByDriver(t.Context(), "+79035550001") },
+		"by ID":    func() (*pbx.Order, error) { return b.Order(t.Context(), "1") },
+		"by phone": func() (*pbx.Order, error) { return b.OrderByPhone(t.Context(), "+79161234567") },
+		"by driver": func() (*pbx.Order, error) {
+			all, err := b.OrdersByDriver(t.Context(), "+79035550001")
+			return all[0], err
+		},
 		"in the list": func() (*pbx.Order, error) {
 			all, err := b.Find(t.Context(), "9161234567", true, 10)
 			return &all[0], err
@@ -89,7 +92,7 @@ func TestWhereThereIsNoOrder(t *testing.T) {
 	for _, phone := range []pbx.Phone{"+79161234567", "+79160000000", ""} {
 		if _, err := b.OrderByPhone(t.Context(), phone); !errors.Is(err, pbx.ErrNoOrder) {
 			t.Errorf("of %s: %v", phone.Dialable(), err)
-		} else if _, err := b.OrderByDriver(t.Context(), phone); !errors.Is(err, pbx.ErrNoOrder) {
+		} else if _, err := b.OrdersByDriver(t.Context(), phone); !errors.Is(err, pbx.ErrNoOrder) {
 			t.Errorf("of driver %s: %v", phone.Dialable(), err)
 		} else if strings.Contains(err.Error(), "9161234567") {
 			t.Errorf("the error tells the number: %v", err)

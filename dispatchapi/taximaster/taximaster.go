@@ -98,9 +98,13 @@ func (s *System) OrderByPhone(ctx context.Context, phone pbx.Phone) (*pbx.Order,
 	return s.byPhone(ctx, phone, false)
 }
 
-// OrderByDriver implements pbx.Dispatch.
-func (s *System) OrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
-	return s.byPhone(ctx, driver, true)
+// OrdersByDriver implements pbx.Dispatch. tm_tapi knows one order of a driver.
+func (s *System) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.Order, error) {
+	order, err := s.byPhone(ctx, driver, true)
+	if err != nil {
+		return nil, err
+	}
+	return []*pbx.Order{order}, nil
 }
 
 func (s *System) byPhone(ctx context.Context, phone pbx.Phone, ofDriver bool) (*pbx.Order, error) {

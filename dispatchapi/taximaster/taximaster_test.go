@@ -151,7 +151,13 @@ func TestOrdersAreReadFromWhatTheSystemAnswers(t *testing.T) {
 			change:  common, want: &told},
 		"by the driver's number": {
 			answers: map[string]string{"get_info_by_phone": "get_info_by_phone_driver.xml"},
-			ask:     func(s *System) (*pbx.Order, error) { return s.OrderByDriver(context.Background(), driver) }, want: &ofDriver},
+			ask: func(s *System) (*pbx.Order, error) {
+				all, err := s.OrdersByDriver(context.Background(), driver)
+				if err != nil || len(all) != 1 {
+					return nil, err
+				}
+				return all[0], nil
+			}, want: &ofDriver},
 		"a driver is no client": {
 			answers: map[string]string{"get_info_by_phone": "get_info_by_phone_driver.xml"}, err: pbx.ErrNoOrder},
 		"an unknown number": {

@@ -5,6 +5,8 @@ package pbxtest
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -226,14 +228,18 @@ func (o Orders) OrderByPhone(_ context.Context, phone pbx.Phone) (*pbx.Order, er
 	return nil, pbx.ErrNoOrder
 }
 
-// OrderByDriver implements pbx.Dispatch.
-func (o Orders) OrderByDriver(_ context.Context, driver pbx.Phone) (*pbx.Order, error) {
+// OrdersByDriver implements pbx.Dispatch.
+func (o Orders) OrdersByDriver(_ context.Context, driver pbx.Phone) (found []*pbx.Order, err error) {
 	for _, order := range o {
 		if order.Driver == driver && order.Status.Active() {
-			return order, nil
+			found = append(found, order)
 		}
 	}
-	return nil, pbx.ErrNoOrder
+	if len(found) == 0 {
+		return nil, pbx.ErrNoOrder
+	}
+	slices.SortFunc(found, func(a, b *pbx.Order) int { return strings.Compare(b.ID, a.ID) })
+	return found, nil
 }
 
 // Order implements pbx.Dispatch.
