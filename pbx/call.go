@@ -32,6 +32,7 @@ type Call struct {
 
 	seen    atomic.Pointer[view]
 	changed func()
+	tell    func(Event) // nil: nobody wants to know
 }
 
 // view is what people see of a call: a copy that never changes again.
@@ -40,16 +41,24 @@ type view struct {
 	card Card
 }
 
-// step writes down what happens and shows it to those who watch.
+// step writes down what happens and shows it to those who watch. The first
+// step of a story is taken when it is known who calls and whom: there the call
+// has started for those who are told of it.
 func (c *Call) step(what string) {
 	c.cdr.Steps = append(c.cdr.Steps, Step{At: time.Now(), What: what})
 	c.show()
+	if len(c.cdr.Steps) == 1 {
+		c.post(EventCallStarted)
+	}
 }
 
 // enter is step for a step that changes where the call stands.
 func (c *Call) enter(state State, what string) {
 	c.cdr.State = state
 	c.step(what)
+	if state == StateTalking {
+		c.post(EventCallAnswered)
+	}
 }
 
 func (c *Call) show() {
@@ -153,6 +162,7 @@ func (s *Switchboard) newCall(kind Kind, line Line) *Call {
 		line:    line,
 		voice:   s.voice(line.Language),
 		changed: s.changes.signal,
+		tell:    s.Tell,
 	}
 	call.show()
 	return call

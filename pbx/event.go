@@ -6,7 +6,8 @@ import (
 )
 
 // Event is something a dispatch system is told about a call: at least once,
-// and in the order in which it happened to that call.
+// and in the order in which it happened to that call. What an event points to
+// never changes again.
 type Event struct {
 	Kind    EventKind
 	CallID  string // orders the events; for notices the notice's own ID
@@ -21,13 +22,14 @@ type Event struct {
 // EventKind is what happened.
 type EventKind string
 
-// The events there are.
+// The events there are. A call has one start and one end, and an answer each
+// time somebody new takes it: it may have none, or several.
 const (
 	EventCallStarted  EventKind = "call_started"
 	EventCallAnswered EventKind = "call_answered" // by a person: a driver, an operator, a target
 	EventCallEnded    EventKind = "call_ended"
-	EventRecording    EventKind = "recording_ready"
-	EventNotice       EventKind = "notice" // a notice was begun, delivered or given up
+	EventRecording    EventKind = "recording_ready" // nothing posts it yet: nothing is recorded
+	EventNotice       EventKind = "notice"          // a notice was begun, delivered or given up
 	EventClientAnswer EventKind = "client_answer"
 )
 
@@ -44,8 +46,20 @@ type NoticeReport struct {
 	Next    string // the channel suggested instead, such as sms; empty: none
 }
 
+// EventKinds is every kind there is.
+var EventKinds = []EventKind{EventCallStarted, EventCallAnswered, EventCallEnded, EventRecording, EventNotice, EventClientAnswer}
+
 // Outbox keeps events until the dispatch system has them.
 type Outbox interface {
 	// Post returns when the event is stored.
 	Post(ctx context.Context, e Event) error
+}
+
+// post tells of the call as it stands. It does not wait: see Switchboard.Tell.
+func (c *Call) post(kind EventKind) {
+	if c.tell == nil {
+		return
+	}
+	cdr := c.seen.Load().cdr
+	c.tell(Event{Kind: kind, CallID: cdr.ID, OrderID: cdr.OrderID, At: time.Now(), CDR: &cdr})
 }

@@ -26,6 +26,10 @@ type Switchboard struct {
 	MayDial []string
 	// LookedUp is told how long each order look-up took; may be nil.
 	LookedUp func(took time.Duration, err error)
+	// Tell is given what happens in calls, as it happens; may be nil. It must not
+	// wait: a call goes on in the meantime. That a call has ended is told by its
+	// CDR, in Store.
+	Tell func(Event)
 
 	desk    desk
 	live    liveCalls

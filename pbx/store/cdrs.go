@@ -30,21 +30,40 @@ const selectCDR = `SELECT seq, id, kind, line, from_phone, to_phone, order_id, b
 
 // SaveCDR implements pbx.Store. Saving a call again changes nothing.
 func (s *Store) SaveCDR(ctx context.Context, cdr pbx.CDR) error {
-	steps, err := json.Marshal(stepRows(cdr.Steps))
-	if err != nil {
-		return fmt.Errorf("save CDR %s: %w", cdr.ID, err)
-	}
-	legs, err := json.Marshal(legRows(cdr.Legs))
-	if err != nil {
-		return fmt.Errorf("save CDR %s: %w", cdr.ID, err)
-	}
-	_, err = s.saveCDR.ExecContext(ctx, cdr.ID, string(cdr.Kind), cdr.Line.Dialable(), cdr.From.Dialable(), cdr.To.Dialable(),
-		cdr.OrderID, cdr.Branch, Micros(cdr.Started), Micros(cdr.Answered), Micros(cdr.Ended),
-		cdr.Waited.Microseconds(), cdr.Talked.Microseconds(), cdr.Result, string(steps), string(legs))
-	if err != nil {
+	if err := saveCDR(ctx, s.saveCDR, cdr); err != nil {
 		return fmt.Errorf("save CDR %s: %w", cdr.ID, s.Explain(err))
 	}
 	return nil
+}
+
+// SaveCDRWith is SaveCDR with something else that is written if the CDR is, and
+// only then.
+func (s *Store) SaveCDRWith(ctx context.Context, cdr pbx.CDR, also func(*sql.Tx) error) error {
+	err := s.Write(ctx, func(tx *sql.Tx) error {
+		if err := saveCDR(ctx, tx.StmtContext(ctx, s.saveCDR), cdr); err != nil {
+			return err
+		}
+		return also(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("save CDR %s: %w", cdr.ID, err)
+	}
+	return nil
+}
+
+func saveCDR(ctx context.Context, insert *sql.Stmt, cdr pbx.CDR) error {
+	steps, err := json.Marshal(stepRows(cdr.Steps))
+	if err != nil {
+		return err
+	}
+	legs, err := json.Marshal(legRows(cdr.Legs))
+	if err != nil {
+		return err
+	}
+	_, err = insert.ExecContext(ctx, cdr.ID, string(cdr.Kind), cdr.Line.Dialable(), cdr.From.Dialable(), cdr.To.Dialable(),
+		cdr.OrderID, cdr.Branch, Micros(cdr.Started), Micros(cdr.Answered), Micros(cdr.Ended),
+		cdr.Waited.Microseconds(), cdr.Talked.Microseconds(), cdr.Result, string(steps), string(legs))
+	return err
 }
 
 // CDR is a call that is over, or ErrNoCDR.
