@@ -201,8 +201,8 @@ func (s *Switchboard) driver(ctx context.Context, call *Call, client Leg, intro 
 	return false, call.say(ctx, client, call.voice.Say(apology(err)))
 }
 
-// reachDriver dials the driver while the client hears ringback. The driver
-// sees the number the client dialled, the client hears nobody's.
+// reachDriver dials the driver while the client hears ringback, or what the
+// driver's network has to say. The driver sees the number the client dialled, the client hears nobody's.
 func (s *Switchboard) reachDriver(ctx context.Context, call *Call, client Leg, intro prompts.ID) (Leg, error) {
 	if call.cdr.To == "" {
 		call.cdr.To = call.order.Driver
@@ -211,7 +211,7 @@ func (s *Switchboard) reachDriver(ctx context.Context, call *Call, client Leg, i
 	sound := sounding(ctx, client, call.voice.Say(intro), ringback)
 	defer sound.stop()
 	return s.dial(ctx, call, RoleDriver, Endpoint{
-		Number: call.order.Driver, Trunk: call.line.Trunk, From: call.line.Number,
+		Number: call.order.Driver, Trunk: call.line.Trunk, From: call.line.Number, Early: sound,
 	}, s.Limits.DriverRing)
 }
 

@@ -34,6 +34,11 @@ type Leg interface {
 	// and audio may be played. On a leg that is answered it does nothing.
 	Answer(ctx context.Context) error
 
+	// Progress lets the party of a leg that arrived be spoken to before it is
+	// answered, where it can: what its audio plays from now on is heard, and
+	// costs it nothing. On a leg that is answered it does nothing.
+	Progress(ctx context.Context) error
+
 	// HangUp ends the leg, whatever its state: a rejection before the answer,
 	// BYE or CANCEL after. why chooses the code and the Reason the party gets
 	// (nil: normal clearing). On a leg that is over it does nothing.
@@ -70,6 +75,18 @@ type Endpoint struct {
 	Name string
 	// CallID tells an operator's page which call this is; trunks never see it.
 	CallID string
+
+	// Early hears a number before it answers; nil: nobody does.
+	Early Early
+}
+
+// Early is who hears a party that has not answered yet: the network's own
+// ringing, a word about why nobody comes. The leg is not answered by it.
+type Early interface {
+	// EarlyMedia is told that there is something to be heard, by Dial, in its
+	// goroutine and with its ctx; again where the call goes on over another trunk.
+	// The port is good until Dial fails.
+	EarlyMedia(ctx context.Context, from media.Port)
 }
 
 // Dialer calls an endpoint.

@@ -3,6 +3,7 @@ package pbx
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cabline/media"
@@ -13,39 +14,52 @@ import (
 var ringback = media.Speech{media.Tone("ringback", []float64{425}, time.Second, 4*time.Second)}
 
 // sound is what a waiting party hears: something once, to its end, then
-// something over and over, which may change. One voice at a time.
+// something over and over, which may change, until another party is heard. One
+// voice at a time.
 type sound struct {
+	leg    Leg
 	player sync.WaitGroup
 	cancel context.CancelFunc
 
-	mu   sync.Mutex
-	what media.Speech
-	cut  context.CancelFunc // of what is heard now
+	cut atomic.Pointer[context.CancelFunc] // of what is heard now
+
+	mu    sync.Mutex
+	what  media.Speech
+	early *early // nil: nobody is heard yet
 }
 
 // sounding begins to sound. It must be stopped.
 func sounding(ctx context.Context, leg Leg, first, then media.Speech) *sound {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &sound{cancel: cancel, what: then, cut: func() {}}
+	s := &sound{leg: leg, cancel: cancel, what: then}
+	s.cut.Store(new(context.CancelFunc(func() {})))
 	s.player.Go(func() {
 		err := leg.Audio().Play(ctx, first)
 		for err == nil {
-			part, what := s.next(ctx)
-			if err = leg.Audio().Play(part, what); part.Err() != nil {
-				err = ctx.Err() // it was changed, or all is over
-			}
+			err = s.over(ctx)
 		}
 	})
 	return s
 }
 
-func (s *sound) next(ctx context.Context) (context.Context, media.Speech) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cut() // its work is done, it only frees
+// over says once what is said over and over, until it is changed.
+func (s *sound) over(ctx context.Context) error {
 	part, cut := context.WithCancel(ctx)
-	s.cut = cut
-	return part, s.what
+	defer cut()
+	s.mu.Lock()
+	s.cut.Store(&cut) // before the look at what there is, or a change would be missed
+	what, other := s.what, s.early
+	s.mu.Unlock()
+	if other.speaks() {
+		other.open.Store(true)
+		<-part.Done()
+		return ctx.Err()
+	}
+	err := s.leg.Audio().Play(part, what)
+	if part.Err() != nil {
+		return ctx.Err() // it was changed, or all is over
+	}
+	return err
 }
 
 // change replaces what is heard over and over.
@@ -53,11 +67,47 @@ func (s *sound) change(what media.Speech) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.what = what
-	s.cut()
+	(*s.cut.Load())()
+}
+
+// EarlyMedia implements Early: the party that is called is heard from its first
+// packet on. Many networks promise to be heard and then are not.
+func (s *sound) EarlyMedia(_ context.Context, from media.Port) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.early != nil {
+		s.early.from.Plug(nil)
+	}
+	s.early = &early{from: from, to: s.leg.Audio(), spoke: func() { (*s.cut.Load())() }}
+	from.Plug(s.early)
 }
 
 // stop returns when the party hears nothing more.
 func (s *sound) stop() {
 	s.cancel()
 	s.player.Wait()
+	if s.early != nil {
+		s.early.from.Plug(nil)
+	}
+}
+
+// early is a party on its way to another's ear before it answers.
+type early struct {
+	from  media.Port
+	to    media.Sink
+	spoke func() // told of its first packet
+	first atomic.Bool
+	open  atomic.Bool // its turn has come
+}
+
+func (e *early) speaks() bool { return e != nil && e.first.Load() }
+
+// WriteRTP implements media.Sink.
+func (e *early) WriteRTP(p *media.Packet) {
+	if e.first.CompareAndSwap(false, true) {
+		e.spoke()
+	}
+	if e.open.Load() {
+		e.to.WriteRTP(p)
+	}
 }

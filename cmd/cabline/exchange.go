@@ -188,6 +188,7 @@ func (x *exchange) sipConfig() sip.Config {
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
 			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
 			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP),
+			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
 			Options: t.Options, Failover: t.Failover})
 	}
 	return cfg

@@ -24,6 +24,7 @@ type Leg struct {
 	end    context.CancelCauseFunc
 
 	mu       sync.Mutex
+	progress bool
 	answered bool
 	why      error
 	hungUp   bool
@@ -59,6 +60,21 @@ func (l *Leg) Answer(context.Context) error {
 		l.answered, l.record.Answered, l.record.Code = true, time.Now(), 200
 	}
 	return context.Cause(l.ctx)
+}
+
+// Progress implements pbx.Leg.
+func (l *Leg) Progress(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.progress = true
+	return context.Cause(l.ctx)
+}
+
+// Progressed says whether the party could hear us before the answer.
+func (l *Leg) Progressed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.progress
 }
 
 // HangUp implements pbx.Leg.
@@ -146,8 +162,22 @@ func (p *Port) Plug(to media.Sink) {
 	}
 }
 
-// WriteRTP implements media.Sink.
-func (p *Port) WriteRTP(*media.Packet) {}
+// Say lets the party say a word to whoever hears it.
+func (p *Port) Say(word string) {
+	p.mu.Lock()
+	to := p.to
+	p.mu.Unlock()
+	if to != nil {
+		to.WriteRTP(&media.Packet{Buf: []byte(word)})
+	}
+}
+
+// WriteRTP implements media.Sink: a word of another party.
+func (p *Port) WriteRTP(packet *media.Packet) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said = append(p.said, string(packet.Payload()))
+}
 
 // Digits implements media.Port.
 func (p *Port) Digits() <-chan media.Digit { return p.digits }
@@ -168,6 +198,7 @@ func (p *Port) Stats() media.Stats {
 // Dialer answers as Phones says, by number or by an operator's login.
 type Dialer struct {
 	Phones map[string]func(ctx context.Context) (pbx.Leg, error)
+	Early  map[string]*Leg // heard before they answer, by number
 
 	mu     sync.Mutex
 	dialed []pbx.Endpoint
@@ -176,8 +207,13 @@ type Dialer struct {
 // Dial implements pbx.Dialer.
 func (d *Dialer) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 	d.mu.Lock()
+	early := to.Early
+	to.Early = nil
 	d.dialed = append(d.dialed, to)
 	d.mu.Unlock()
+	if leg := d.Early[to.Number.Dialable()]; leg != nil && early != nil {
+		early.EarlyMedia(ctx, leg.Port)
+	}
 	if phone := d.Phones[to.Operator+to.Number.Dialable()]; phone != nil {
 		return phone(ctx)
 	}

@@ -81,7 +81,7 @@ func phrase(code int) string {
 }
 
 var phrases = map[int]string{
-	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusOK: "OK",
+	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusSessionInProgress: "Session Progress", wire.StatusOK: "OK",
 	wire.StatusBadRequest: "Bad Request", wire.StatusUnauthorized: "Unauthorized", wire.StatusForbidden: "Forbidden",
 	wire.StatusNotFound: "Not Found", wire.StatusMethodNotAllowed: "Method Not Allowed",
 	wire.StatusProxyAuthRequired: "Proxy Authentication Required", wire.StatusUnsupportedMediaType: "Unsupported Media Type",
@@ -91,6 +91,6 @@ var phrases = map[int]string{
 	wire.StatusBusyHere: "Busy Here", wire.StatusRequestTerminated: "Request Terminated",
 	wire.StatusNotAcceptableHere: "Not Acceptable Here", wire.StatusRequestPending: "Request Pending",
 	wire.StatusInternalServerError: "Server Internal Error", wire.StatusNotImplemented: "Not Implemented",
-	wire.StatusServiceUnavailable: "Service Unavailable", wire.StatusVersionNotSupported: "Version Not Supported",
+	wire.StatusServiceUnavailable: "Service Unavailable", wire.StatusGatewayTimeout: "Server Time-out", wire.StatusVersionNotSupported: "Version Not Supported",
 	wire.StatusGlobalDecline: "Decline",
 }

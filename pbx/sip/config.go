@@ -68,6 +68,10 @@ type Trunk struct {
 	DTMF DTMF // how keys travel
 	SRTP SRTP // whether audio is encrypted
 
+	Prack      bool       // provisional responses are confirmed wherever the carrier can (RFC 3262)
+	EarlyMedia EarlyMedia // what becomes of the sound it sends before the answer
+	Redirects  bool       // its 3xx are followed, to numbers of its own
+
 	Options  time.Duration // between two OPTIONS that ask whether it is up; 0: none
 	Failover []string      // trunks to call over while this one does not work, in that order
 }
@@ -100,6 +104,15 @@ type RTPOptions struct {
 	DTMF      DTMF       // of the trunk; empty: auto
 	SRTP      SRTP       // of the trunk; empty: off
 }
+
+// EarlyMedia is what becomes of the sound a carrier sends before a call is
+// answered: its own ringing, a word about why nobody answers.
+type EarlyMedia string
+
+const (
+	Pass     EarlyMedia = "pass"     // the caller hears it; the default
+	Ringback EarlyMedia = "ringback" // the caller hears ours instead
+)
 
 // Exchange is what arriving calls and registrations are told to.
 type Exchange interface {

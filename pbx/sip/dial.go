@@ -146,7 +146,11 @@ func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) *wire.Request {
 	l.mu.Unlock()
 	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
 	req.AppendHeader(wire.NewHeader("Allow", allowed))
-	req.AppendHeader(wire.NewHeader("Supported", "timer"))
+	supported := "timer"
+	if l.trunk != nil && l.trunk.Prack {
+		supported = "timer, 100rel"
+	}
+	req.AppendHeader(wire.NewHeader("Supported", supported))
 	for _, h := range extra {
 		req.AppendHeader(h)
 	}
@@ -168,6 +172,9 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			case res.IsProvisional():
 				heard, rang = true, rang || res.StatusCode > wire.StatusTrying
 				silence.Stop()
+				if l.rings(res) && l.early != nil {
+					l.early.EarlyMedia(ctx, l.audio)
+				}
 				continue
 			case res.IsSuccess():
 				tx.Terminate() // repetitions come to strayResponse
@@ -260,10 +267,9 @@ func (l *Leg) established(res *wire.Response) error {
 		return err
 	}
 	l.state, l.acked, l.code, l.answered = up, true, res.StatusCode, time.Now()
-	l.ack(l.localSeq)
+	l.ack(res.CSeq().SeqNo)
 	l.agreed(res)
-	if err := l.audio.Accept(res.Body()); err != nil {
-		err = fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
+	if err := l.answeredBy(res); err != nil {
 		l.fail(err)
 		return err
 	}
@@ -336,5 +342,6 @@ func (s *Server) refuseFork(p path, res *wire.Response) {
 		return
 	}
 	l.ack(l.localSeq)
+	l.localSeq += pracksMax
 	l.sendBye(nil)
 }

@@ -37,7 +37,7 @@ type dialog struct {
 }
 
 // allowed are the methods we take part in, for Allow.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
 
 // compose builds a request of the dialog from its own fields and nothing else.
 func (d *dialog) compose(method wire.RequestMethod, seq uint32) *wire.Request {

@@ -109,6 +109,8 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 		l.reinvited(req, tx)
 	case wire.UPDATE:
 		l.updated(req, tx)
+	case wire.PRACK:
+		l.confirmedEarly(req, tx)
 	case wire.INFO:
 		l.informed(req, tx)
 	case wire.OPTIONS:

@@ -19,6 +19,11 @@ type arrival struct {
 	req *wire.Request
 	tx  *wire.ServerTx
 	sdp []byte // our answer; nil: they made no offer, so we shall
+
+	reliable bool         // provisional responses are to be confirmed
+	rseq     uint32       // of the last one
+	unsure   *provisional // it is not confirmed yet
+	told     bool         // a provisional response had our SDP
 }
 
 // invited deals with an INVITE that begins a call.
@@ -98,11 +103,14 @@ func reasons(req *wire.Request, code int) []wire.Header {
 // unsupported are the extensions a request insists on and we lack (RFC 3261
 // §8.2.2.3).
 func unsupported(req *wire.Request) (tags []string) {
+	rings := req.Method == wire.INVITE || req.Method == wire.UPDATE
 	for _, h := range req.GetHeaders("require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
-			if tag = token(tag); tag != "timer" {
-				tags = append(tags, tag)
+			tag = token(tag)
+			if tag == "timer" || tag == "100rel" && rings && !strings.HasPrefix(req.Transport(), "WS") {
+				continue
 			}
+			tags = append(tags, tag)
 		}
 	}
 	return tags
@@ -130,7 +138,7 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 	}
 	met = true // from here the leg has the channel
 	l := s.newLeg(ctx, who, d, audio)
-	l.arrival = &arrival{req: req, tx: tx, sdp: sdp}
+	l.arrival = &arrival{req: req, tx: tx, sdp: sdp, reliable: wantsReliable(req, who.trunk)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !s.enter(l) {
@@ -138,7 +146,7 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 		return nil, Rejection{Code: wire.StatusServiceUnavailable, Reason: "too many calls"}
 	}
 	if tx.OnCancel(func(*wire.Request) { s.work.Go(l.cancelled) }) {
-		_ = l.arrival.respond(wire.StatusRinging, nil, l.contact())
+		_ = l.ring(wire.StatusRinging, nil)
 	} else {
 		s.work.Go(l.cancelled)
 	}
@@ -249,17 +257,24 @@ func (l *Leg) refuse(why error) error {
 
 // respond answers the INVITE.
 func (a *arrival) respond(code int, sdp []byte, headers ...wire.Header) error {
+	return a.tx.Respond(a.response(code, sdp, headers...))
+}
+
+func (a *arrival) response(code int, sdp []byte, headers ...wire.Header) *wire.Response {
 	res := respond(a.req, code, headers...)
 	if sdp != nil {
 		res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 		res.SetBody(sdp)
 	}
-	return a.tx.Respond(res)
+	return res
 }
 
 // Answer implements pbx.Leg. Where the peer made no offer it returns when their
 // ACK has brought the answer to ours.
 func (l *Leg) Answer(ctx context.Context) error {
+	if err := l.certain(ctx); err != nil {
+		return err
+	}
 	late, err := l.accept()
 	if err != nil || late == nil {
 		return err
@@ -285,15 +300,18 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 		return nil, nil
 	}
 	a := l.arrival
-	sdp := a.sdp
-	if sdp == nil {
-		if sdp, err = l.audio.Offer(); err != nil {
+	pending := &accepted{seq: a.req.CSeq().SeqNo, conn: a.tx.Connection(), done: make(chan struct{}), offered: a.sdp == nil}
+	if pending.offered {
+		if a.sdp, err = l.audio.Offer(); err != nil {
 			l.finish(err)
 			_ = l.refuse(err)
 			return nil, fmt.Errorf("offer: %w", err)
 		}
 	}
-	pending := &accepted{seq: a.req.CSeq().SeqNo, conn: a.tx.Connection(), done: make(chan struct{}), offered: a.sdp == nil}
+	sdp := a.sdp
+	if l.sdp = sdp; a.reliable && a.told {
+		sdp = nil // all was said and confirmed before (RFC 6337 §3.1)
+	}
 	pending.res = l.ok(a.req, sdp)
 	if err := a.tx.Respond(pending.res); err != nil {
 		// A CANCEL was faster, or the connection is gone. sipgo repeats the last

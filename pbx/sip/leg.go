@@ -34,12 +34,14 @@ type Leg struct {
 
 	mu sync.Mutex // guards all below
 	dialog
-	state    state
-	arrival  *arrival  // until it is answered or refused
-	pending  *accepted // our 200 that waits for its ACK
-	lastOK   uint32    // number of the last INVITE of theirs we answered so
-	acked    bool      // the first ACK came, or went
-	inviting bool      // a re-INVITE of ours is under way
+	state     state
+	arrival   *arrival  // until it is answered or refused
+	pending   *accepted // our 200 that waits for its ACK
+	lastOK    uint32    // number of the last INVITE of theirs we answered so
+	acked     bool      // the first ACK came, or went
+	inviting  bool      // a re-INVITE of ours is under way
+	forks     map[string]early
+	heardFrom string // the branch whose early answer the audio has
 	session
 	byeDue   error // hang up as soon as the ACK is here; see HangUp
 	started  time.Time
@@ -57,7 +59,8 @@ type party struct {
 	trunk  *trunk // nil for operators; a channel of it is ours
 	login  string // empty for trunks
 	number pbx.Phone
-	device *binding // the operator's, if it is registered
+	device *binding  // the operator's, if it is registered
+	early  pbx.Early // who hears it before it answers; nil: nobody
 }
 
 // release gives the trunk's channel back.
@@ -155,6 +158,9 @@ func (l *Leg) finish(why error) {
 // leave forgets the dialog: the last thing to do, because the leg is work until
 // then and the server may close without work. The lock is held.
 func (l *Leg) leave() {
+	if l.arrival != nil {
+		l.arrival.settle()
+	}
 	l.state, l.arrival = over, nil
 	if l.pending != nil {
 		l.pending.stop()

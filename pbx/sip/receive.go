@@ -129,7 +129,7 @@ func (s *Server) answer(req *wire.Request, tx *wire.ServerTx, code int, headers 
 	res := respond(req, code, headers...)
 	_ = tx.Respond(res) // the peer repeats the request, or is gone
 	switch req.Method {
-	case wire.INVITE, wire.INFO, wire.UPDATE:
+	case wire.INVITE, wire.INFO, wire.UPDATE, wire.PRACK:
 	default:
 		tx.Terminate()
 	}

@@ -31,7 +31,7 @@ func TestARequestThatBreaksTheRulesIsRefused(t *testing.T) {
 		"two CSeq":                          {"CSeq:", "CSeq: 1 INVITE\nCSeq:", "400"},
 		"two Call-IDs":                      {"Call-ID:", "Call-ID: x\nCall-ID:", "400"},
 		"Max-Forwards beyond 255":           {"Max-Forwards: 70", "Max-Forwards: 300", "400"},
-		"an unknown extension required":     {"CSeq:", "Require: 100rel, timer\nCSeq:", "420"},
+		"an unknown extension required":     {"CSeq:", "Require: precondition, timer\nCSeq:", "420"},
 		"a NUL in a header":                 {"CSeq:", "X-A: a\x00b\nCSeq:", "400"},
 		"a method in small letters in CSeq": {"1 INVITE", "1 invite", "400"},
 		"no SDP accepted":                   {"CSeq:", "Accept: text/plain, image/png\nCSeq:", "406"},
@@ -43,7 +43,7 @@ func TestARequestThatBreaksTheRulesIsRefused(t *testing.T) {
 				t.Fatalf("%q is not in\n%s", c.old, text)
 			}
 			k.send(strings.Replace(text, c.old, c.new, 1))
-			if m := k.want("SIP/2.0 "+c.code, "SIP/2.0 1"); c.code == "420" && m.header("Unsupported") != "100rel" {
+			if m := k.want("SIP/2.0 "+c.code, "SIP/2.0 1"); c.code == "420" && m.header("Unsupported") != "precondition" {
 				t.Errorf("got\n%s", m)
 			}
 		})

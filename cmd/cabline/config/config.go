@@ -89,6 +89,10 @@ type Trunk struct {
 	DTMF string `yaml:"dtmf"` // auto where the file has none
 	SRTP string `yaml:"srtp"` // off where the file has none
 
+	Prack      bool   `yaml:"prack"`
+	EarlyMedia string `yaml:"early_media"` // pass where the file has none
+	Redirects  bool   `yaml:"redirects"`
+
 	Options  time.Duration `yaml:"options"`  // between two questions whether it is up; 0: none
 	Failover []string      `yaml:"failover"` // names of trunks
 }

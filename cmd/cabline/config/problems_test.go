@@ -83,6 +83,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a trunk that stands in for itself", "channels: 4000", `failover: [carrier]`, `7:116: trunks.failover: carrier cannot stand in for itself`},
 		{"OPTIONS without end", "channels: 4000", `options: 1s`, `7:114: trunks.options: 1s is outside 5s to 10m0s; 0s asks nothing`},
 		{"an identity we lack", "channels: 4000", `identity: paid`, `7:115: trunks.identity: unknown "paid"; did you mean "pai"?`},
+		{"early media that is neither", "channels: 4000", `early_media: yes`, `7:118: trunks.early_media: unknown "yes"; known: pass, ringback`},
 		{"a way to write numbers we lack", "channels: 4000", `number_format: "+7"`, `7:120: trunks.number_format: unknown "+7"; known: e164, plain, national`},
 		{"a carrier without a preset", "host: 127.0.0.3:5070", `preset: beline`, `7:29: trunks.preset: unknown "beline"; did you mean "beeline"?`},
 		{"a carrier that calls from anywhere", "host: 127.0.0.3:5070, from: [127.0.0.2, 10.1.0.7/16]", `preset: novofon, auth_user: a, password: b`,

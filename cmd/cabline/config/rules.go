@@ -147,6 +147,8 @@ func (r *reader) trunks(c *Config, env Env) {
 		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
 		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
 		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
+		t.EarlyMedia = cmp.Or(t.EarlyMedia, "pass")
+		r.oneOf("trunks.early_media", &t.EarlyMedia, []string{"pass", "ringback"})
 		r.host(t)
 		r.account(t, env)
 		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)

@@ -1,0 +1,244 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx"
+)
+
+// Provisional responses that are repeated until a PRACK confirms them (RFC
+// 3262): ours where a caller requires it or the trunk's setting wishes it,
+// theirs wherever they come. Browsers have neither.
+
+// provisional is a reliable response of ours which waits for its PRACK.
+type provisional struct {
+	res     *wire.Response
+	rseq    uint32
+	offered bool // it made our offer, the PRACK brings the answer
+	done    chan struct{}
+	sent    time.Time
+	wait    time.Duration
+	timer   *time.Timer
+}
+
+// wantsReliable says whether an INVITE's provisional responses are to be
+// confirmed.
+func wantsReliable(req *wire.Request, t *trunk) bool {
+	return lists(req, "require", "", "100rel") || t != nil && t.Prack && lists(req, "supported", "k", "100rel")
+}
+
+// ring sends 180, or with our SDP 183. Where there is an offer to be made, the
+// first reliable response makes it (RFC 3262 §5). The lock is held.
+func (l *Leg) ring(code int, sdp []byte) error {
+	a := l.arrival
+	headers := []wire.Header{l.contact(), wire.NewHeader("Allow", allowed)}
+	if !a.reliable {
+		return a.respond(code, sdp, headers...)
+	}
+	p := &provisional{done: make(chan struct{}), sent: time.Now(), wait: wire.T1}
+	if a.sdp == nil {
+		offer, err := l.audio.Offer()
+		if err != nil {
+			return fmt.Errorf("offer: %w", err)
+		}
+		a.sdp, sdp, p.offered = offer, offer, true
+	}
+	a.told = a.told || sdp != nil
+	if a.rseq == 0 {
+		a.rseq = rand.Uint32N(1 << 30) // RFC 3262 §3: below 2^31
+	}
+	a.rseq++
+	p.rseq = a.rseq
+	headers = append(headers, wire.NewHeader("Require", "100rel"), wire.NewHeader("RSeq", strconv.Itoa(int(p.rseq))))
+	p.res = a.response(code, sdp, headers...)
+	a.unsure = p
+	p.timer = time.AfterFunc(p.wait, func() { l.ringAgain(p) })
+	return a.tx.Respond(p.res)
+}
+
+// ringAgain repeats a reliable response, or gives up (RFC 3262 §3).
+func (l *Leg) ringAgain(p *provisional) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.arrival == nil || l.arrival.unsure != p {
+		return
+	}
+	if time.Since(p.sent) >= 64*wire.T1 {
+		l.arrival.unsure = nil
+		close(p.done)
+		l.reject(wire.StatusGatewayTimeout, fmt.Errorf("no PRACK came: %w", pbx.ErrUnreachable))
+		return
+	}
+	_ = l.arrival.tx.Respond(p.res)
+	p.wait *= 2
+	p.timer.Reset(p.wait)
+}
+
+// reject ends a leg that arrived with a code of its own. The lock is held.
+func (l *Leg) reject(code int, why error) {
+	l.code = code
+	l.finish(why)
+	_ = l.arrival.respond(code, nil)
+	l.leave()
+}
+
+// certain waits until the caller has confirmed what we told them last: a second
+// response, provisional or final, before that would be too early.
+func (l *Leg) certain(ctx context.Context) error {
+	l.mu.Lock()
+	var done chan struct{}
+	if l.arrival != nil && l.arrival.unsure != nil {
+		done = l.arrival.unsure.done
+	}
+	l.mu.Unlock()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+}
+
+// Progress implements pbx.Leg: 183 with our SDP. Where neither they have made an
+// offer nor we may make one yet, nobody can be heard before the answer.
+func (l *Leg) Progress(ctx context.Context) error {
+	if err := l.certain(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.arrival
+	switch {
+	case l.ctx.Err() != nil:
+		return context.Cause(l.ctx)
+	case a == nil || a.sdp == nil || a.told:
+		return nil
+	}
+	a.told = true
+	return l.ring(wire.StatusSessionInProgress, a.sdp)
+}
+
+// confirmedEarly is a PRACK. The lock is held.
+func (l *Leg) confirmedEarly(req *wire.Request, tx *wire.ServerTx) {
+	var p *provisional
+	if l.arrival != nil {
+		p = l.arrival.unsure
+	}
+	if p == nil || header(req, "rack", "") != fmt.Sprintf("%d %d INVITE", p.rseq, l.arrival.req.CSeq().SeqNo) {
+		l.server.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+		return
+	}
+	var sdp []byte
+	var err error
+	switch body := req.Body(); {
+	case p.offered:
+		err = l.audio.Accept(body)
+	case len(body) > 0 && isSDP(req):
+		sdp, err = l.audio.Answer(body) // RFC 3262 §5: a second offer
+	}
+	l.arrival.settle()
+	if err != nil {
+		l.server.answer(req, tx, wire.StatusNotAcceptableHere)
+		if p.offered {
+			l.reject(wire.StatusNotAcceptableHere, fmt.Errorf("answer in PRACK: %w: %w", pbx.ErrUnreachable, err))
+		}
+		return
+	}
+	res := respond(req, wire.StatusOK)
+	if sdp != nil {
+		l.arrival.sdp = sdp
+		res.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		res.SetBody(sdp)
+	}
+	_ = tx.Respond(res) // lost, it is sent again when the PRACK comes again
+}
+
+// settle ends the wait for a PRACK.
+func (a *arrival) settle() {
+	if a.unsure != nil {
+		a.unsure.timer.Stop()
+		close(a.unsure.done)
+		a.unsure = nil
+	}
+}
+
+// early is what a leg that is being called knows of who rings: one for each
+// branch of a fork.
+type early struct {
+	rseq uint32 // of the reliable response that came last
+}
+
+// maxForks bounds the branches of one call that are confirmed, and pracksMax
+// what they may have counted our requests up to.
+const (
+	maxForks  = 20
+	pracksMax = 1000
+)
+
+// rings is a provisional response to our INVITE. It returns true when the party
+// can be heard from now on.
+func (l *Leg) rings(res *wire.Response) bool {
+	to := res.To()
+	if res.StatusCode == wire.StatusTrying || to == nil || l.trunk == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tag, _ := to.Params.Get("tag")
+	if !l.confirm(res, tag) || len(res.Body()) == 0 || !isSDP(res) || l.audio.Accept(res.Body()) != nil {
+		return false // what cannot be understood here may be in the 200
+	}
+	first := l.heardFrom == ""
+	l.heardFrom = tag
+	return first && l.trunk.EarlyMedia != Ringback
+}
+
+// confirm sends the PRACK of a response that asks for it; false: it was
+// confirmed before, or came out of order and comes again (RFC 3262 §4).
+func (l *Leg) confirm(res *wire.Response, tag string) bool {
+	rseq, err := strconv.ParseUint(strings.TrimSpace(header(res, "rseq", "")), 10, 32)
+	if !lists(res, "require", "", "100rel") || err != nil || rseq == 0 {
+		return true
+	}
+	e, known := l.forks[tag]
+	if known && uint32(rseq) != e.rseq+1 || !known && len(l.forks) >= maxForks || l.localSeq >= res.CSeq().SeqNo+pracksMax {
+		return false
+	}
+	if l.forks == nil {
+		l.forks = map[string]early{}
+	}
+	l.forks[tag] = early{uint32(rseq)}
+	branch := l.dialog
+	if branch.reach(res) != nil {
+		return false
+	}
+	l.localSeq++
+	req := branch.compose(wire.PRACK, l.localSeq)
+	req.AppendHeader(wire.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)))
+	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, req) })
+	return true
+}
+
+// answeredBy takes the answer to our offer from a 200, or finds that it came
+// before.
+func (l *Leg) answeredBy(res *wire.Response) error {
+	if tag, _ := res.To().Params.Get("tag"); len(res.Body()) == 0 && l.heardFrom == tag && tag != "" {
+		return nil
+	}
+	if err := l.audio.Accept(res.Body()); err != nil {
+		return fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
+	}
+	return nil
+}
