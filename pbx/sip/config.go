@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -11,7 +13,11 @@ import (
 
 // Config is what a Server needs. Zero fields take the defaults named.
 type Config struct {
-	Listen    []Listen
+	Listen []Listen
+	// Certificate is shown to those who come over TLS; needed where Listen has
+	// tls. It is asked at each handshake, so that renewed ones count at once.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
 	Public    netip.Addr // put into Contact and SDP when behind NAT; zero: the address listened on
 	Realm     string     // of digest; "cabline"
 	UserAgent string     // "Cabline"
@@ -36,7 +42,7 @@ type Config struct {
 
 // Listen is one address to receive SIP on.
 type Listen struct {
-	Network string // "udp" or "tcp"
+	Network string // "udp", "tcp" or "tls"
 	Addr    netip.AddrPort
 }
 
@@ -44,7 +50,8 @@ type Listen struct {
 type Trunk struct {
 	Name      string
 	Target    string         // host:port calls are sent to; empty: calls only come in
-	Transport string         // "udp" (default) or "tcp"
+	Transport string         // "udp" (default), "tcp" or "tls"
+	Roots     *x509.CertPool // who may have signed its certificate; nil: whom the system trusts
 	From      []netip.Prefix // where its calls come from; empty and Register: the registrar's addresses, calls to the account
 	CallerID  pbx.Phone      // shown when a call names no number of its own
 	Channels  int            // calls at once, both directions; 0: no limit

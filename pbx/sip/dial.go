@@ -44,7 +44,7 @@ func (s *Server) dialogTo(ctx context.Context, t *trunk, to pbx.Endpoint) (dialo
 	if err != nil {
 		return dialog{}, nil, err
 	}
-	p, err := s.pathTo(ctx, t.Transport, peer)
+	p, err := s.pathTo(ctx, t.Transport, peer, t.trust)
 	if err != nil {
 		return dialog{}, nil, err
 	}
@@ -123,8 +123,8 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 		pass = l.trunk.login()
 	}
 	for {
-		req := l.composeInvite(sdp, append(extra, pass.headers()...))
-		tx, err := l.server.send(ctx, req)
+		req, p := l.composeInvite(sdp, append(extra, pass.headers()...))
+		tx, err := l.server.send(ctx, p, req)
 		if err != nil {
 			err = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, err)
 			l.lose(err)
@@ -138,10 +138,10 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	}
 }
 
-func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) *wire.Request {
+func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, path) {
 	l.mu.Lock()
 	l.localSeq++
-	req := l.compose(wire.INVITE, l.localSeq)
+	req, p := l.compose(wire.INVITE, l.localSeq), l.path
 	req.AppendHeader(l.contact())
 	l.mu.Unlock()
 	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
@@ -156,7 +156,7 @@ func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) *wire.Request {
 	}
 	req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(sdp)
-	return req
+	return req, p
 }
 
 // wait reads the answers to the INVITE. again is true where it asks for a
@@ -248,13 +248,13 @@ func (l *Leg) abandon(req *wire.Request, tx *wire.ClientTx, heard bool, why erro
 // cancel takes the INVITE req back.
 func (l *Leg) cancel(req *wire.Request, why error) {
 	l.mu.Lock()
-	c := l.compose(wire.CANCEL, req.CSeq().SeqNo)
+	c, p := l.compose(wire.CANCEL, req.CSeq().SeqNo), l.path
 	l.mu.Unlock()
 	*c.Via() = *req.Via() // RFC 3261 §9.1: the same branch
 	if errors.Is(why, pbx.ErrElsewhere) {
 		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
 	}
-	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, c) })
+	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, p, c) })
 }
 
 // established is the first 2xx: the dialog stands.
@@ -297,7 +297,7 @@ func (d *dialog) reach(res *wire.Response) error {
 // ack acknowledges a 2xx to the INVITE with number seq. The lock is held.
 func (l *Leg) ack(seq uint32) {
 	if l.server.connected(l.path) {
-		l.server.sendACK(l.ctx, l.compose(wire.ACK, seq))
+		l.server.sendACK(l.ctx, l.path, l.compose(wire.ACK, seq))
 	}
 }
 

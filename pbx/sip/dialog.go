@@ -15,7 +15,8 @@ import (
 
 // path is how messages of a leg travel.
 type path struct {
-	network string     // as sipgo names it: UDP, TCP, WS
+	network string     // as sipgo names it: UDP, TCP, TLS, WS
+	trust   *trust     // TLS of a trunk: who has to be where the route set leads
 	flow    string     // the connection or the NATed peer; empty: where the route set leads
 	socket  wire.Addr  // UDP: the socket to send from
 	bind    netip.Addr // what the socket is bound to; may be unspecified
@@ -34,6 +35,7 @@ type dialog struct {
 	routes              []wire.Uri
 	next                string // host:port of a carrier, until it has said where it is
 	localSeq, remoteSeq uint32
+	secured             bool // they called us by a SIPS URI
 }
 
 // allowed are the methods we take part in, for Allow.
@@ -48,10 +50,14 @@ func (d *dialog) compose(method wire.RequestMethod, seq uint32) *wire.Request {
 		routes = append(append([]wire.Uri(nil), routes[1:]...), d.target)
 	}
 	req := wire.NewRequest(method, target)
-	req.AppendHeader(&wire.ViaHeader{
+	via := &wire.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: d.network, Host: d.here.String(), Port: d.port,
 		Params: wire.HeaderParams{{K: "branch", V: newBranch()}, {K: "rport"}},
-	})
+	}
+	if d.network != "UDP" && d.flow == "" { // use the connection that we open, too (RFC 5923 §5)
+		via.Params = append(via.Params, wire.HeaderKV{K: "alias"})
+	}
+	req.AppendHeader(via)
 	for _, r := range routes {
 		req.AppendHeader(&wire.RouteHeader{Address: r})
 	}
@@ -98,10 +104,21 @@ func (d *dialog) aim(req *wire.Request) {
 // contact is where the peer reaches this leg.
 func (d *dialog) contact() *wire.ContactHeader {
 	c := &wire.ContactHeader{Address: wire.Uri{Scheme: "sip", User: "cabline", Host: d.here.String(), Port: d.port}}
-	if d.network != "UDP" {
+	if d.sips() {
+		c.Address.Scheme = "sips"
+	} else if d.network != "UDP" {
 		c.Address.UriParams = wire.HeaderParams{{K: "transport", V: strings.ToLower(d.network)}}
 	}
 	return c
+}
+
+// sips says whether our Contact has to be a SIPS URI (RFC 3261 §8.1.1.8, §12.1.1).
+func (d *dialog) sips() bool {
+	first := &d.target
+	if len(d.routes) > 0 {
+		first = &d.routes[0]
+	}
+	return d.secured || d.target.Scheme == "sips" || first.Scheme == "sips"
 }
 
 // hear takes over what an INVITE or a response to ours says about where the
@@ -169,8 +186,8 @@ func (s *Server) pathBack(req wire.Message, fromTrunk bool) (path, error) {
 }
 
 // pathTo is the path to a trunk's gateway, which we call first.
-func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort) (path, error) {
-	p := path{network: strings.ToUpper(network)}
+func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort, whom *trust) (path, error) {
+	p := path{network: strings.ToUpper(network), trust: whom}
 	var local netip.AddrPort
 	switch network {
 	case "udp":
@@ -187,16 +204,18 @@ func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort
 			p.socket = wire.Addr{IP: local.Addr().AsSlice(), Port: int(local.Port())}
 			break
 		}
-	default:
-		for _, l := range s.tcp {
-			if addr := unmap(l.Addr().(*net.TCPAddr).AddrPort()); addr.Addr().Is4() == peer.Addr().Is4() {
-				local = addr
-				break
-			}
+		if !local.IsValid() {
+			return path{}, fmt.Errorf("no %s address to be reached at from %s: %w", network, peer, pbx.ErrUnreachable)
 		}
-	}
-	if !local.IsValid() {
-		return path{}, fmt.Errorf("no %s address to be reached at from %s: %w", network, peer, pbx.ErrUnreachable)
+	default:
+		ours, err := s.connect(ctx, p.network, peer, whom)
+		if err != nil {
+			return path{}, err
+		}
+		local = ours
+		if d := s.doorFor(network, peer.Addr()); d != nil {
+			local = netip.AddrPortFrom(ours.Addr(), d.addr().Port())
+		}
 	}
 	p.bind, p.here, p.port = local.Addr(), s.advertised(local.Addr(), peer.Addr(), true), int(local.Port())
 	return p, nil

@@ -97,7 +97,7 @@ func (s *Server) greet(ctx context.Context, t *trunk) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.pathTo(ctx, t.Transport, peer)
+	p, err := s.pathTo(ctx, t.Transport, peer, t.trust)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Server) greet(ctx context.Context, t *trunk) error {
 	req := d.compose(wire.OPTIONS, 1)
 	req.AppendHeader(d.contact())
 	req.AppendHeader(wire.NewHeader("Accept", "application/sdp"))
-	res, err := s.ask(ctx, req)
+	res, err := s.ask(ctx, p, req)
 	if err != nil {
 		return err
 	}

@@ -164,6 +164,9 @@ func (s *Server) meet(req *wire.Request, t *trunk) (dialog, Audio, []byte, error
 	if err != nil {
 		return dialog{}, nil, nil, err
 	}
+	if t != nil {
+		p.trust = t.trust
+	}
 	d, err := dialogOf(req, p)
 	if err != nil {
 		return dialog{}, nil, nil, err
@@ -187,7 +190,8 @@ func (s *Server) meet(req *wire.Request, t *trunk) (dialog, Audio, []byte, error
 // dialogOf is the UAS's side of a dialog (RFC 3261 §12.1.1).
 func dialogOf(req *wire.Request, p path) (dialog, error) {
 	from, to := req.From(), req.To()
-	d := dialog{path: p, callID: string(*req.CallID()), local: *to.Address.Clone(), remote: *from.Address.Clone(), remoteSeq: req.CSeq().SeqNo}
+	d := dialog{path: p, callID: string(*req.CallID()), local: *to.Address.Clone(), remote: *from.Address.Clone(), remoteSeq: req.CSeq().SeqNo,
+		secured: req.Recipient.Scheme == "sips"}
 	d.localTag, _ = to.Params.Get("tag")
 	d.remoteTag, _ = from.Params.Get("tag")
 	if err := d.hear(req.Contact(), recordRoutes(req)); err != nil {

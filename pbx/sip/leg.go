@@ -196,20 +196,19 @@ func (l *Leg) sendBye(why error) {
 
 // deliver sends a request of the dialog and returns its final response, or
 // none. A page whose connection is down gets it when it is back, if that is
-// within the time messages are repeated for.
+// within the time messages are repeated for; a trunk, over a new one at once.
 func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
 	deadline := time.Now().Add(64 * wire.T1)
-	for l.reachable(deadline) {
+	for again := false; l.reachable(deadline); again = true {
 		l.mu.Lock()
-		req := compose()
-		flow := l.flow
+		req, p := compose(), l.path
 		l.mu.Unlock()
-		res, err := l.server.exchange(l.ctx, req)
-		if err == nil || flow == "" || l.network == "UDP" {
+		res, err := l.server.exchange(l.ctx, p, req)
+		if err == nil || p.network == "UDP" || p.flow == "" && again || time.Now().After(deadline) {
 			return res
 		}
 		l.mu.Lock()
-		if l.flow == flow {
+		if l.flow == p.flow && p.flow != "" {
 			l.flow = closedFlow // it broke before sipgo noticed
 		}
 		l.mu.Unlock()
@@ -221,8 +220,8 @@ func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
 const closedFlow = "closed"
 
 // exchange sends a request and returns its final response. It outlives ctx.
-func (s *Server) exchange(ctx context.Context, req *wire.Request) (*wire.Response, error) {
-	tx, err := s.send(context.WithoutCancel(ctx), req)
+func (s *Server) exchange(ctx context.Context, p path, req *wire.Request) (*wire.Response, error) {
+	tx, err := s.send(context.WithoutCancel(ctx), p, req)
 	if err != nil {
 		return nil, err
 	}

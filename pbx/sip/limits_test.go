@@ -52,7 +52,7 @@ func TestNoConnectionIsOpenedThatWeDidNotAskFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for _, network := range []string{"TCP", "WS"} {
+	for _, network := range []string{"TCP", "TLS", "WS"} {
 		d := dialog{path: path{network: network, flow: l.Addr().String(), here: netip.MustParseAddr("127.0.0.1"), port: 5060}, target: wire.Uri{Scheme: "sip", Host: "h"}}
 		if _, err := b.transport.ClientRequestConnection(context.Background(), d.compose(wire.OPTIONS, 1)); !errors.Is(err, errNotAsked) {
 			t.Errorf("%s: %v", network, err)
@@ -223,30 +223,5 @@ func TestATrunkThatRefusesTheConnectionIsUnreachable(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) { c.Trunks[0].Target, c.Trunks[0].Transport = l.Addr().String(), "tcp" })
 	if err := wait(t, "end of Dial", b.dial(context.Background(), driver)).err; err == nil || !strings.Contains(err.Error(), "unreachable") {
 		t.Error(err)
-	}
-}
-
-func TestMessagesInPiecesAndGluedTogetherAreReadOverTCP(t *testing.T) {
-	b := start(t, answerAll, nil)
-	p := b.tcpPhone()
-	k := p.newTalk("79161234567", "74950000000")
-	k.seq, k.branch = 1, "z9hG4bKpieces1"
-	first := crlf(k.text("OPTIONS", ""))
-	k.seq, k.branch = 2, "z9hG4bKpieces2"
-	both := first + crlf(k.text("OPTIONS", "Content-Type: text/plain\n\nbody"))
-	for _, piece := range []struct {
-		text    string
-		answers bool
-	}{
-		{both[:10], false}, {both[10 : len(first)-3], false}, {both[len(first)-3 : len(first)+20], true}, {both[len(first)+20:], true},
-	} {
-		if err := p.write([]byte(piece.text)); err != nil {
-			t.Fatal(err)
-		}
-		if piece.answers {
-			p.want("SIP/2.0 200")
-		} else {
-			p.silent(5 * time.Millisecond)
-		}
 	}
 }

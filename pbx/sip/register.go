@@ -106,7 +106,7 @@ func (r *registration) rest(ctx context.Context, wait time.Duration, registered 
 			return true
 		case <-look.C:
 		}
-		if !registered || r.network != "TCP" || r.server.connected(path{network: r.network, flow: r.next}) {
+		if !registered || r.network == "UDP" || r.server.connected(path{network: r.network, flow: r.next}) {
 			continue
 		}
 		if time.Since(r.since) > steady {
@@ -144,7 +144,7 @@ func (r *registration) register(ctx context.Context, expires time.Duration) (gra
 		contact := r.contact()
 		contact.Address.User = r.user()
 		req := r.composeRegister(contact, expires, &pass)
-		res, err := r.server.ask(ctx, req)
+		res, err := r.server.ask(ctx, r.path, req)
 		if err != nil {
 			return 0, err
 		}
@@ -173,7 +173,7 @@ func (r *registration) aimAt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.path, err = r.server.pathTo(ctx, r.Transport, peer); err != nil {
+	if r.path, err = r.server.pathTo(ctx, r.Transport, peer, r.trust); err != nil {
 		return err
 	}
 	r.local = r.uri(r.user())
@@ -233,8 +233,8 @@ func grantedIn(res *wire.Response, ours *wire.ContactHeader, asked time.Duration
 
 // ask sends a request that stands alone and returns its final response, unless
 // ctx ends first.
-func (s *Server) ask(ctx context.Context, req *wire.Request) (*wire.Response, error) {
-	tx, err := s.send(ctx, req)
+func (s *Server) ask(ctx context.Context, p path, req *wire.Request) (*wire.Response, error) {
+	tx, err := s.send(ctx, p, req)
 	if err != nil {
 		return nil, err
 	}

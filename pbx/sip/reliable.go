@@ -227,7 +227,7 @@ func (l *Leg) confirm(res *wire.Response, tag string) bool {
 	l.localSeq++
 	req := branch.compose(wire.PRACK, l.localSeq)
 	req.AppendHeader(wire.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)))
-	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, req) })
+	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, branch.path, req) })
 	return true
 }
 

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/singleflight"
 
 	"cabline/pbx"
 )
@@ -23,7 +25,10 @@ type Server struct {
 	cfg    Config
 	trunks []*trunk
 	udp    []*socket
-	tcp    []net.Listener
+	doors  []*door            // TCP and TLS
+	opened map[string]*opened // connections of ours, by network as sipgo names it
+
+	opening singleflight.Group // of connections
 
 	transport    *wire.TransportLayer
 	transactions *wire.TransactionLayer
@@ -51,7 +56,8 @@ const farewell = 3 * time.Second
 // New opens the sockets. Nothing is read from them before Serve.
 func New(cfg Config) (*Server, error) {
 	prepareSipgo()
-	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener()}
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener(),
+		opened: map[string]*opened{"TCP": newOpened(), "TLS": newOpened()}}
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register = newRegistrar(s.cfg.Exchange.SetOnline)
 	s.legs.init()
@@ -88,26 +94,29 @@ func (s *Server) listen(l Listen) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 		s.udp = append(s.udp, socket)
-	case "tcp":
+	case "tcp", "tls":
+		if l.Network == "tls" && s.cfg.Certificate == nil {
+			return fmt.Errorf("listen on %s: TLS without a certificate", l.Addr)
+		}
 		listener, err := net.Listen(family("tcp", l.Addr), l.Addr.String())
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		s.tcp = append(s.tcp, listener)
+		s.doors = append(s.doors, &door{Listener: listener, network: l.Network, server: s})
 	default:
-		return fmt.Errorf("listen on %q: only udp and tcp", l.Network)
+		return fmt.Errorf("listen on %q: only udp, tcp and tls", l.Network)
 	}
 	return nil
 }
 
-// Addrs is what was bound, in the order of Config.Listen by network.
+// Addrs is what was bound: the UDP sockets, then those of streams.
 func (s *Server) Addrs() []Listen {
 	var bound []Listen
 	for _, socket := range s.udp {
 		bound = append(bound, Listen{"udp", socket.addr})
 	}
-	for _, l := range s.tcp {
-		bound = append(bound, Listen{"tcp", unmap(l.Addr().(*net.TCPAddr).AddrPort())})
+	for _, d := range s.doors {
+		bound = append(bound, Listen{d.network, d.addr()})
 	}
 	return bound
 }
@@ -170,8 +179,13 @@ func (s *Server) read(ctx context.Context) (<-chan error, *sync.WaitGroup) {
 	for _, socket := range s.udp {
 		read(func() error { return s.serveUDP(socket) })
 	}
-	for _, l := range s.tcp {
-		read(func() error { return s.transport.ServeTCP(&guarded{l, s, ctx}) })
+	serve := map[string]func(net.Listener) error{"TCP": s.transport.ServeTCP, "TLS": s.transport.ServeTLS}
+	for _, d := range s.doors {
+		d.ctx = ctx
+		read(func() error { return serve[strings.ToUpper(d.network)](d) })
+	}
+	for network, o := range s.opened {
+		read(func() error { return serve[network](o) })
 	}
 	read(func() error { return s.transport.ServeWS(s.ws) })
 	return first, readers
@@ -208,8 +222,11 @@ func (s *Server) closeSockets() {
 	for _, socket := range s.udp {
 		_ = socket.Close()
 	}
-	for _, l := range s.tcp {
-		_ = l.Close()
+	for _, d := range s.doors {
+		_ = d.Close()
+	}
+	for _, o := range s.opened {
+		_ = o.Close()
 	}
 	_ = s.ws.Close()
 }

@@ -171,9 +171,10 @@ func startAlone(t *testing.T, story func(context.Context, pbx.Leg, pbx.Arrival),
 	}
 	b.Server = s
 	for _, l := range s.Addrs() {
-		if l.Network == "udp" {
+		switch l.Network {
+		case "udp":
 			b.addr = l.Addr.String()
-		} else {
+		case "tcp":
 			b.tcpAddr = l.Addr.String()
 		}
 	}

@@ -2,17 +2,14 @@ package sip
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
-	"github.com/gobwas/ws"
 )
 
 // socket is a UDP socket and where it is bound.
@@ -113,61 +110,24 @@ func (r *reader) ReadFrom(buf []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// transports are sipgo's, with limits on how long a peer may not read, and
-// without its habit of connecting to wherever the Via of a request points when
-// the connection it came by is gone.
-func transports() wire.TransportsConfig {
-	return wire.TransportsConfig{
-		TCP: &wire.TransportTCP{
-			WriteTimeout: writeWithin,
-			DialerCreate: func(net.Addr) net.Dialer {
-				return net.Dialer{ControlContext: func(ctx context.Context, _, _ string, _ syscall.RawConn) error {
-					if ctx.Value(ours{}) == nil {
-						return errNotAsked
-					}
-					return nil
-				}}
-			},
-		},
-		WS: &wire.TransportWS{
-			WriteTimeout: writeWithin,
-			DialerCreate: func(net.Addr) ws.Dialer {
-				return ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, errNotAsked }}
-			},
-		},
-	}
-}
-
-// ours marks the context of a request we send ourselves.
-type ours struct{}
-
-var errNotAsked = errors.New("not a connection we asked for")
-
 // noDNS keeps sipgo from looking up what strangers write. Where we send
 // ourselves we look up before.
 var noDNS = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNotAsked }}
 
-// connectTime is how long a look-up and a connection to a carrier may take.
-const connectTime = 5 * time.Second
-
-// send begins a transaction. ctx ends only the connecting, which is limited.
-func (s *Server) send(ctx context.Context, req *wire.Request) (*wire.ClientTx, error) {
-	ctx, done, err := s.direct(ctx, req)
-	if err != nil {
+// send begins a transaction. ctx ends only the look-up and the connecting.
+func (s *Server) send(ctx context.Context, p path, req *wire.Request) (*wire.ClientTx, error) {
+	if err := s.reach(ctx, p, req); err != nil {
 		return nil, err
 	}
-	defer done()
 	return s.transactions.Request(ctx, req)
 }
 
 // sendACK sends an ACK, which has no transaction. Lost, it is sent again when
 // the 2xx comes again.
-func (s *Server) sendACK(ctx context.Context, ack *wire.Request) {
-	ctx, done, err := s.direct(ctx, ack)
-	if err != nil {
+func (s *Server) sendACK(ctx context.Context, p path, ack *wire.Request) {
+	if s.reach(ctx, p, ack) != nil {
 		return
 	}
-	defer done()
 	conn, err := s.transport.ClientRequestConnection(ctx, ack)
 	if err != nil {
 		return
@@ -176,27 +136,31 @@ func (s *Server) sendACK(ctx context.Context, ack *wire.Request) {
 	_, _ = conn.TryClose()
 }
 
-// direct makes a request ready to be sent: its destination is an address, and
-// connecting there is allowed and limited.
-func (s *Server) direct(ctx context.Context, req *wire.Request) (context.Context, context.CancelFunc, error) {
+// reach makes a request ready to be sent: its destination is an address, and
+// there is a connection to it.
+func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
 	host, port, err := net.SplitHostPort(req.Destination())
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	_, err = netip.ParseAddr(host)
-	if err == nil && req.Transport() == "UDP" {
-		return ctx, func() {}, nil // the usual case, without a timer
-	}
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, ours{}, true), connectTime)
-	if err != nil {
+	if _, err := netip.ParseAddr(host); err != nil {
+		ctx, cancel := context.WithTimeout(ctx, connectTime)
+		defer cancel()
 		addr, err := lookUp(ctx, host)
 		if err != nil {
-			cancel()
-			return nil, nil, err
+			return err
 		}
 		req.SetDestination(net.JoinHostPort(addr.String(), port))
 	}
-	return ctx, cancel, nil
+	if p.network == "UDP" || p.flow != "" {
+		return nil
+	}
+	to, err := netip.ParseAddrPort(req.Destination())
+	if err != nil {
+		return err
+	}
+	_, err = s.connect(ctx, p.network, to, p.trust)
+	return err
 }
 
 // lookUp finds the address of a host.
@@ -220,58 +184,4 @@ func lookUpAll(ctx context.Context, host string) ([]netip.Addr, error) {
 	}
 	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
 	return found, nil
-}
-
-// A TCP connection must speak within firstWord and then at least every idle.
-const (
-	firstWord = 10 * time.Second
-	idle      = time.Hour
-)
-
-// guarded caps the connections of a TCP listener and tells the register when
-// one closes.
-type guarded struct {
-	net.Listener
-	server *Server
-	ctx    context.Context // of Serve, for the log
-}
-
-func (g *guarded) Accept() (net.Conn, error) {
-	for {
-		conn, err := g.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if !g.server.sockets.open(from) {
-			_ = conn.Close()
-			continue
-		}
-		_ = conn.SetReadDeadline(time.Now().Add(firstWord))
-		return &guardedConn{Conn: conn, closed: sync.OnceFunc(func() {
-			g.server.work.Go(func() { // sipgo may hold its pool's lock when it closes
-				g.server.sockets.close(from)
-				g.server.flowClosed(g.ctx, "TCP", conn.RemoteAddr().String())
-			})
-		})}, nil
-	}
-}
-
-type guardedConn struct {
-	net.Conn
-	closed func()
-}
-
-func (c *guardedConn) Read(buf []byte) (int, error) {
-	n, err := c.Conn.Read(buf)
-	if err == nil {
-		err = c.SetReadDeadline(time.Now().Add(idle))
-	}
-	return n, err
-}
-
-func (c *guardedConn) Close() error {
-	err := c.Conn.Close()
-	c.closed()
-	return err
 }

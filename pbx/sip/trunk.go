@@ -28,6 +28,7 @@ type trunk struct {
 	busy    atomic.Int32 // channels in use
 	found   atomic.Pointer[found]
 	learned atomic.Pointer[string] // the registrar's realm
+	trust   *trust                 // of TLS
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
@@ -39,9 +40,9 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	switch t.Transport {
 	case "":
 		t.Transport = "udp"
-	case "udp", "tcp":
+	case "udp", "tcp", "tls":
 	default:
-		return nil, fmt.Errorf("trunk %q: transport %q: only udp and tcp", t.Name, t.Transport)
+		return nil, fmt.Errorf("trunk %q: transport %q: only udp, tcp and tls", t.Name, t.Transport)
 	}
 	if !slices.Contains([]DTMF{"", DTMFAuto, DTMFEvents, DTMFInfo, DTMFInBand}, t.DTMF) || !slices.Contains([]SRTP{"", SRTPOff, SRTPOffered, SRTPRequired}, t.SRTP) {
 		return nil, fmt.Errorf("trunk %q: DTMF %q or SRTP %q unknown", t.Name, t.DTMF, t.SRTP)
@@ -56,6 +57,7 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
 	}
+	t.trust = trustOf(t)
 	if t.Register && (t.Target == "" || t.user() == "") {
 		return nil, fmt.Errorf("trunk %q: to register, it needs a target and a user", t.Name)
 	}
@@ -193,7 +195,7 @@ func (t *trunk) dialled(req *wire.Request, country string) pbx.Phone {
 // trunkFrom is the trunk a message comes from; nil: none. Of several accounts at
 // one address it is the one that is called.
 func (s *Server) trunkFrom(req *wire.Request) *trunk {
-	if n := req.Transport(); n != "UDP" && n != "TCP" {
+	if strings.HasPrefix(req.Transport(), "WS") {
 		return nil
 	}
 	source, err := netip.ParseAddrPort(req.Source())

@@ -1,0 +1,246 @@
+package sip
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
+	"github.com/gobwas/ws"
+
+	"cabline/pbx"
+)
+
+// Connections of TCP and TLS. sipgo reads and writes them, but all are opened
+// here: it would connect to wherever the Via of a request points when the
+// connection it came by is gone, and knows one set of certificates for everybody.
+
+// transports are sipgo's, kept from opening connections.
+func transports() wire.TransportsConfig {
+	never := func(net.Addr) net.Dialer {
+		return net.Dialer{ControlContext: func(context.Context, string, string, syscall.RawConn) error { return errNotAsked }}
+	}
+	return wire.TransportsConfig{
+		TCP: &wire.TransportTCP{DialerCreate: never},
+		TLS: &wire.TransportTLS{TransportTCP: &wire.TransportTCP{DialerCreate: never}},
+		WS: &wire.TransportWS{
+			WriteTimeout: writeWithin,
+			DialerCreate: func(net.Addr) ws.Dialer {
+				return ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, errNotAsked }}
+			},
+		},
+	}
+}
+
+var errNotAsked = errors.New("not a connection we asked for")
+
+// A connection must speak within firstWord and then at least every idle.
+const (
+	firstWord = 10 * time.Second
+	idle      = time.Hour
+)
+
+// door is where connections of TCP or TLS come in.
+type door struct {
+	net.Listener
+	network string // "tcp" or "tls"
+	server  *Server
+	ctx     context.Context // of Serve, for the log
+}
+
+func (d *door) addr() netip.AddrPort { return unmap(d.Listener.Addr().(*net.TCPAddr).AddrPort()) }
+
+// Accept caps the connections. It shakes no hands: the first Read does.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if !d.server.sockets.open(from) {
+			_ = conn.Close()
+			continue
+		}
+		if d.network == "tls" {
+			conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+		}
+		_ = conn.SetDeadline(time.Now().Add(firstWord))
+		return d.server.newConnection(d.ctx, conn, d.network, func() { d.server.sockets.close(from) }), nil
+	}
+}
+
+// connection is one of TCP or TLS as sipgo has it.
+type connection struct {
+	net.Conn
+	closed  func()
+	lull    lull // of what is read; one goroutine reads
+	writing sync.Mutex
+	trusted atomic.Pointer[trust] // who the peer has shown to be
+}
+
+// newConnection tells the register when the connection closes, and then calls gone.
+func (s *Server) newConnection(ctx context.Context, conn net.Conn, network string, gone func()) *connection {
+	return &connection{Conn: conn, closed: sync.OnceFunc(func() {
+		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
+			gone()
+			s.flowClosed(ctx, strings.ToUpper(network), conn.RemoteAddr().String())
+		})
+	})}
+}
+
+// Read returns messages, or parts of them, and never what is between.
+func (c *connection) Read(buf []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(buf)
+		messages, pings := c.lull.pass(buf[:n])
+		if pings > 0 && err == nil {
+			_, err = c.Write([]byte(strings.Repeat("\r\n", pings)))
+		}
+		if err == nil {
+			err = c.SetReadDeadline(time.Now().Add(idle))
+		}
+		if len(messages) > 0 || err != nil {
+			return len(messages), err
+		}
+	}
+}
+
+// Write sends a message, whole: what is left of one that was cut short would be
+// taken for the beginning of the next.
+func (c *connection) Write(message []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
+	n, err := c.Conn.Write(message)
+	if err != nil {
+		_ = c.Close()
+		return n, err
+	}
+	return n, c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+}
+
+func (c *connection) Close() error {
+	err := c.Conn.Close()
+	c.closed()
+	return err
+}
+
+// opened is a listener whose connections are those we opened.
+type opened struct {
+	*innerListener
+	giving sync.Mutex
+	gave   bool          // Accept has returned one
+	taken  chan struct{} // sipgo knows it
+}
+
+func newOpened() *opened {
+	return &opened{innerListener: newInnerListener(), taken: make(chan struct{})}
+}
+
+// Accept is called again when sipgo has put what it got into its pool.
+func (o *opened) Accept() (net.Conn, error) {
+	if o.gave {
+		select {
+		case o.taken <- struct{}{}:
+		case <-o.done:
+		}
+	}
+	conn, err := o.innerListener.Accept()
+	o.gave = err == nil
+	return conn, err
+}
+
+// give lets sipgo use a connection.
+func (o *opened) give(conn net.Conn) error {
+	o.giving.Lock()
+	defer o.giving.Unlock()
+	select {
+	case o.conns <- conn:
+	case <-o.done:
+		return errors.Join(net.ErrClosed, conn.Close())
+	}
+	select {
+	case <-o.taken:
+		return nil
+	case <-o.done:
+		return net.ErrClosed
+	}
+}
+
+// connectTime is how long a look-up and a connection to a carrier may take.
+const connectTime = 5 * time.Second
+
+// connect makes sure that there is a connection to a carrier, and over TLS that
+// it is the carrier who is at its other end. local is our end of it. Connections
+// are shared by all that goes to the same address, in both directions (RFC 5923).
+func (s *Server) connect(ctx context.Context, network string, to netip.AddrPort, whom *trust) (local netip.AddrPort, err error) {
+	known, err := s.transport.GetConnection(network, to.String())
+	if err != nil {
+		// Who waits may give up; the others that wait for the same do not.
+		opening := s.opening.DoChan(network+to.String(), func() (any, error) {
+			s.work.begin()
+			defer s.work.done()
+			return nil, s.open(context.WithoutCancel(ctx), network, to, whom)
+		})
+		select {
+		case o := <-opening:
+			err = o.Err
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			known, err = s.transport.GetConnection(network, to.String())
+		}
+		if err != nil {
+			return local, fmt.Errorf("connect to %s: %w: %w", to, pbx.ErrUnreachable, err)
+		}
+	}
+	defer known.TryClose()
+	if network == "TLS" {
+		err = whom.knows(known.(*wire.TCPConnection).Conn.(*connection))
+	}
+	return unmap(known.LocalAddr().(*net.TCPAddr).AddrPort()), err
+}
+
+// open opens a connection and lets sipgo use it.
+func (s *Server) open(ctx context.Context, network string, to netip.AddrPort, whom *trust) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTime, fmt.Errorf("no connection within %s", connectTime))
+	defer cancel()
+	var dialer net.Dialer
+	if d := s.doorFor(network, to.Addr()); d != nil && !d.addr().Addr().IsUnspecified() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.addr().Addr(), 0)) // carriers know us by it
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return err
+	}
+	if network == "TLS" {
+		secure := tls.Client(conn, whom.config())
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return err
+		}
+		conn = secure
+	}
+	return s.opened[network].give(s.newConnection(ctx, conn, network, func() {}))
+}
+
+// doorFor is where a carrier at an address reaches us; nil: only by the
+// connections we open.
+func (s *Server) doorFor(network string, peer netip.Addr) *door {
+	for _, d := range s.doors {
+		if strings.EqualFold(d.network, network) && d.addr().Addr().Is4() == peer.Is4() {
+			return d
+		}
+	}
+	return nil
+}
