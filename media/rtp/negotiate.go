@@ -26,11 +26,18 @@ type negotiation struct {
 	last    string // what follows o= in the description sent last
 	event   uint8  // how the party and we number telephone-event
 	offered bool   // an answer is awaited, or may come again
+	profile string // of the audio's m= line
+	mux     bool   // RTCP on the port of RTP (RFC 5761)
+	sdes    sdes
 }
 
-func newNegotiation(here netip.Addr) negotiation {
-	id := uint64(rand.Uint32())
-	return negotiation{here: here, id: id, version: id, event: ourEvent}
+// begin is before anything is agreed on.
+func (n *negotiation) begin(o Options) {
+	n.here, n.id, n.event = o.Advertise, uint64(rand.Uint32()), ourEvent
+	n.version, n.profile, n.sdes.want = n.id, "RTP/AVP", o.SRTP
+	if o.SRTP == SRTPRequired {
+		n.profile = "RTP/SAVP"
+	}
 }
 
 // Offer is the SDP for an INVITE or re-INVITE we send, or for the 200 to one
@@ -41,7 +48,7 @@ func (p *Port) Offer() ([]byte, error) {
 	defer n.mu.Unlock()
 	n.offered = true
 	var body strings.Builder
-	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, n.event, sendrecv)
+	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, n.event, sendrecv, n.sdes.offer())
 	return n.describe(body.String()), nil
 }
 
@@ -70,12 +77,14 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 		event = there.events[0]
 		n.event = event
 	}
+	if err := p.agree(there, n.sdes.answered(there.crypto)); err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
 	n.offered = false
-	p.agree(there)
 	var body strings.Builder
 	for i, m := range lines {
 		if i == there.index {
-			p.audioLine(&body, there.codecs, event, there.direction.reply())
+			p.audioLine(&body, there.codecs, event, there.direction.reply(), n.sdes.ours)
 		} else {
 			refuse(&body, m)
 		}
@@ -100,13 +109,16 @@ func (p *Port) Accept(answer []byte) error {
 	if !n.offered {
 		return errors.New("read answer: nothing was offered")
 	}
-	p.agree(there)
-	return nil
+	secret, err := n.sdes.accepted(there.crypto)
+	if err != nil {
+		return err
+	}
+	return p.agree(there, secret)
 }
 
 // read finds the party in its SDP.
 func (p *Port) read(lines []mediaLine) (party, error) {
-	there, err := find(lines)
+	there, err := find(lines, p.talk.sdes.want)
 	if err != nil {
 		return party{}, err
 	}
@@ -116,12 +128,20 @@ func (p *Port) read(lines []mediaLine) (party, error) {
 	return there, nil
 }
 
-// agree puts into effect what the party wants. p.talk.mu is held.
-func (p *Port) agree(there party) {
-	p.rx.mu.Lock()
-	r := &p.rx
+// agree puts into effect what the party wants and how it is encrypted; an error
+// leaves all as it was. p.talk.mu is held.
+func (p *Port) agree(there party, secret sdes) error {
+	r, t, n := &p.rx, &p.tx, &p.talk
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := p.encrypt(secret); err != nil {
+		return err
+	}
+	n.sdes, n.profile, n.mux, r.mux = secret, there.profile, there.mux, there.mux
 	r.kinds = [128]kind{0: mulaw, 8: alaw, comfortNoise: comfort}
-	r.kinds[p.talk.event] = event // as we number it …
+	r.kinds[n.event] = event // as we number it …
 	for _, number := range there.events {
 		r.kinds[number] = event // … and as they do
 	}
@@ -132,21 +152,15 @@ func (p *Port) agree(there party) {
 	moved := !there.unnamed && there.at != r.agreed
 	if moved {
 		r.agreed, r.from, r.control, r.latched = there.at, there.at, there.control, false
-	}
-	p.rx.mu.Unlock()
-
-	p.pressing.UseEvents(len(there.events) > 0)
-	t := &p.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if moved {
 		t.to = there.at
 	}
+	p.pressing.UseEvents(len(there.events) > 0)
 	t.held = !there.direction.hears()
 	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
 	if len(there.events) > 0 {
 		t.event = there.events[0]
 	}
+	return nil
 }
 
 func kindOf(c media.Codec) kind {
@@ -157,8 +171,8 @@ func kindOf(c media.Codec) kind {
 }
 
 // audioLine writes our m= line with its attributes; event 0: none.
-func (p *Port) audioLine(to *strings.Builder, codecs []codec, event uint8, d direction) {
-	fmt.Fprintf(to, "m=audio %d RTP/AVP", p.here)
+func (p *Port) audioLine(to *strings.Builder, codecs []codec, event uint8, d direction, keys []crypto) {
+	fmt.Fprintf(to, "m=audio %d %s", p.here, p.talk.profile)
 	for _, c := range codecs {
 		fmt.Fprintf(to, " %d", c.payloadType)
 	}
@@ -172,7 +186,15 @@ func (p *Port) audioLine(to *strings.Builder, codecs []codec, event uint8, d dir
 	if event != 0 {
 		fmt.Fprintf(to, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", event, event)
 	}
-	fmt.Fprintf(to, "a=ptime:%d\r\na=%s\r\na=rtcp:%d\r\n", media.FrameTime.Milliseconds(), d, p.here+1)
+	fmt.Fprintf(to, "a=ptime:%d\r\na=%s\r\n", media.FrameTime.Milliseconds(), d)
+	if p.talk.mux {
+		fmt.Fprintf(to, "a=rtcp:%d\r\na=rtcp-mux\r\n", p.here)
+	} else {
+		fmt.Fprintf(to, "a=rtcp:%d\r\n", p.here+1)
+	}
+	for _, key := range keys {
+		to.WriteString(key.String())
+	}
 }
 
 // refuse answers an m= line we do not take (RFC 3264 §6): port 0; the format

@@ -45,6 +45,7 @@ func plain(p *Port, b []byte) string {
 	s := string(b)
 	s = strings.ReplaceAll(s, fmt.Sprintf("m=audio %d ", p.here), "m=audio PORT ")
 	s = strings.ReplaceAll(s, fmt.Sprintf("a=rtcp:%d\r", p.here+1), "a=rtcp:NEXT\r")
+	s = strings.ReplaceAll(s, fmt.Sprintf("a=rtcp:%d\r", p.here), "a=rtcp:PORT\r")
 	s = numbers.ReplaceAllString(s, "o=-")
 	s = strings.TrimPrefix(s, "v=0\r\no=- IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n")
 	return strings.ReplaceAll(strings.TrimSuffix(s, "\r\n"), "\r\n", " | ")
@@ -88,7 +89,9 @@ func TestAnswers(t *testing.T) {
 		{"bare line feeds will do", strings.ReplaceAll(lines("m=audio 4000 RTP/AVP 8"), "\r", ""), alawOnly},
 		{"no line end at the end will do", strings.TrimSpace(lines("m=audio 4000 RTP/AVP 8")), alawOnly},
 		{"no s= and t=, spaces at line ends and in o= will do", "v=0\r\no=my phone 1 1 IN IP4 1.2.3.4\r\nc=IN IP4 127.0.0.9 \r\nm=audio 4000 RTP/AVP  8 \r\n", alawOnly},
-		{"what nobody knows is passed over", lines("x=what", "m=audio 4000/1 RTP/AVP 8", "a=candidate:1 1 UDP 1 1.2.3.4 5 typ host", "a=rtcp-mux", "a=crypto:1 x", "b=AS"), alawOnly},
+		{"what nobody knows is passed over", lines("x=what", "m=audio 4000/1 RTP/AVP 8", "a=candidate:1 1 UDP 1 1.2.3.4 5 typ host", "a=crypto:1 x", "b=AS"), alawOnly},
+		{"RTCP beside RTP is taken", lines("m=audio 4000 RTP/AVP 8", "a=rtcp-mux"),
+			strings.Replace(alawOnly, "a=rtcp:NEXT", "a=rtcp:PORT | a=rtcp-mux", 1)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := noCall(t, "127.0.0.1")
@@ -290,7 +293,9 @@ func TestOnHoldNothingIsSaidAndThenAgain(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(lines("m=audio 4000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000", "a=sendonly", "a=rtcp:4001 IN IP4 1.2.3.4")))
 	f.Add([]byte(lines("m=video 1 RTP/AVPF 31", "m=audio 4000/2 RTP/AVP 98 0", "a=rtpmap:98 pcma/8000", "c=IN IP4 0.0.0.0")))
+	f.Add([]byte(lines("m=audio 4000 RTP/SAVP 8", "a=rtcp-mux", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+strings.Repeat("A", 40)+"|2^31|1:4")))
 	p := noCall(f, "127.0.0.1")
+	p.talk.begin(Options{Advertise: loopback, SRTP: SRTPOffered})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		answer, err := p.Answer(b)
 		if err != nil {
@@ -301,7 +306,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil || len(ours) != len(theirs) || len(answer) > 4096 {
 			t.Errorf("answer is\n%s\n%v", answer, err)
 		}
-		if there, err := find(ours); err != nil || there.at.Port() != p.here || len(there.codecs) != 1 {
+		if there, err := find(ours, SRTPOffered); err != nil || there.at.Port() != p.here || len(there.codecs) != 1 {
 			t.Errorf("answer is\n%s\n%v", answer, err)
 		}
 		for i := range ours {

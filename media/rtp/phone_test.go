@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 	"go.uber.org/goleak"
 
 	"cabline/media"
@@ -61,8 +62,11 @@ type phone struct {
 	done chan struct{}
 
 	packet rtp.Packet // the next one to be sent
+	srtp   Security   // what it reads in our answers
+	says   *srtp.Context
 
 	mu    sync.Mutex
+	ears  *srtp.Context
 	heard []rtp.Packet
 }
 
@@ -96,15 +100,26 @@ func (f *phone) listen() {
 		if err != nil {
 			return
 		}
-		var p rtp.Packet
-		if err := p.Unmarshal(slices.Clone(b[:n])); err != nil {
-			f.t.Errorf("heard no RTP: % x", b[:n])
-			continue
-		}
-		f.mu.Lock()
-		f.heard = append(f.heard, p)
-		f.mu.Unlock()
+		f.hear(slices.Clone(b[:n]))
 	}
+}
+
+func (f *phone) hear(b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var p rtp.Packet
+	if f.ears != nil {
+		var err error
+		if b, err = f.ears.DecryptRTP(nil, b, nil); err != nil {
+			f.t.Errorf("heard what it can not decrypt: %v", err)
+			return
+		}
+	}
+	if err := p.Unmarshal(b); err != nil {
+		f.t.Errorf("heard no RTP: % x", b)
+		return
+	}
+	f.heard = append(f.heard, p)
 }
 
 // all is what was heard so far.
@@ -145,6 +160,11 @@ func (f *phone) write(p rtp.Packet) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	if f.says != nil {
+		if b, err = f.says.EncryptRTP(nil, b, nil); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	if _, err := f.conn.WriteToUDPAddrPort(b, f.to); err != nil {
 		f.t.Fatal(err)
 	}
@@ -165,9 +185,35 @@ func (f *phone) hum(hz float64, frames int) {
 	}
 }
 
+// speaks has the phone encrypt with the key of an a=crypto line of its own.
+func (f *phone) speaks(c crypto) {
+	f.t.Helper()
+	ctx, err := c.context()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.says = ctx
+}
+
+// hears has the phone decrypt with the key of an a=crypto line of ours.
+func (f *phone) hears(c crypto) {
+	f.t.Helper()
+	ctx, err := c.context()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.ears = ctx
+	f.mu.Unlock()
+}
+
 // sdp is the phone's description with these payload types.
 func (f *phone) sdp(formats string, more ...string) []byte {
 	var names string
+	profile := "RTP/AVP"
+	if f.srtp == SRTPRequired {
+		profile = "RTP/SAVP"
+	}
 	for format := range strings.FieldsSeq(formats) {
 		if n := len(format); n > 1 && format != "13" {
 			names += "a=rtpmap:" + format + " telephone-event/8000\r\n"
@@ -176,8 +222,8 @@ func (f *phone) sdp(formats string, more ...string) []byte {
 	for _, line := range more {
 		names += line + "\r\n"
 	}
-	return fmt.Appendf(nil, "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP %s\r\n%s",
-		f.port(), formats, names)
+	return fmt.Appendf(nil, "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d %s %s\r\n%s",
+		f.port(), profile, formats, names)
 }
 
 // call has a phone reach a port: it offers, and sends where the answer says.
@@ -191,12 +237,15 @@ func (f *phone) call(p *Port, formats string, more ...string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	there, err := find(lines)
+	there, err := find(lines, f.srtp)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.to = there.at
 	f.packet.PayloadType = there.codecs[0].payloadType
+	if len(there.crypto) > 0 {
+		f.hears(there.crypto[0])
+	}
 }
 
 // until waits for something to come true.

@@ -47,9 +47,9 @@ func newPort(r *Relay, o Options) *Port {
 	if o.InbandDigits {
 		p.pressed.Inband()
 	}
-	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32()), rand.Uint32())
+	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32())>>1, rand.Uint32()) // RFC 3711 §3.3.1: far from the turn
 	p.pressing = media.NewDigitSender(r.clock, p.tx.say)
-	p.talk = newNegotiation(o.Advertise)
+	p.talk.begin(o)
 	return p
 }
 

@@ -97,6 +97,7 @@ type Options struct {
 	Bind      netip.Addr // the address to receive at and send from
 	Advertise netip.Addr // written into SDP where the party reaches us by another; zero: Bind
 	Latching  Latching
+	SRTP      Security
 
 	// InbandDigits has keys looked for in the sound too, for carriers who send no
 	// events; it costs some 2 µs a packet.

@@ -24,11 +24,25 @@ type peerReport struct {
 
 // onRTCP takes what arrives at the RTCP socket.
 func (p *Port) onRTCP(b []byte, from netip.AddrPort, now time.Time) {
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	if !p.rx.closed {
+		p.hearReport(b, from, now)
+	}
+}
+
+// hearReport takes RTCP, from whichever socket: some send it to the port of RTP
+// without having agreed on that. rx.mu is held.
+func (p *Port) hearReport(b []byte, from netip.AddrPort, now time.Time) {
 	r := &p.rx
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || !r.agreed.IsValid() || from != r.control && from.Addr() != r.from.Addr() {
+	if !r.agreed.IsValid() || from != r.control && from.Addr() != r.from.Addr() {
 		return
+	}
+	if r.secret != nil {
+		var ok bool
+		if b, ok = r.secret.openReport(b); !ok {
+			return
+		}
 	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
@@ -87,7 +101,10 @@ func (p *Port) goodbye() {
 // and more. Nothing is sent before the party is known and something has passed.
 func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 	p.rx.mu.Lock()
-	blocks, to := p.rx.block(now), p.rx.control
+	blocks, to, socket := p.rx.block(now), p.rx.control, p.tx.rtcp
+	if p.rx.mux {
+		socket = p.tx.rtp
+	}
 	p.rx.mu.Unlock()
 
 	t := &p.tx
@@ -101,7 +118,12 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 	if err != nil {
 		return // made of our own numbers: can not be
 	}
-	t.rtcp.send(b, to)
+	if t.secret != nil {
+		if b = t.secret.sealReport(b); b == nil {
+			return
+		}
+	}
+	socket.send(b, to)
 }
 
 // head is the first packet of a compound: a sender's report, or a receiver's

@@ -34,7 +34,8 @@ func (c control) line() string {
 	return fmt.Sprint("a=rtcp:", c.conn.LocalAddr().(*net.UDPAddr).Port)
 }
 
-func (c control) read() []rtcp.Packet {
+// bytes is the next datagram.
+func (c control) bytes() []byte {
 	c.t.Helper()
 	buf := make([]byte, 2000)
 	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -42,7 +43,12 @@ func (c control) read() []rtcp.Packet {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	packets, err := rtcp.Unmarshal(buf[:n])
+	return buf[:n]
+}
+
+func (c control) read() []rtcp.Packet {
+	c.t.Helper()
+	packets, err := rtcp.Unmarshal(c.bytes())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -55,6 +61,11 @@ func (c control) write(p *Port, packets ...rtcp.Packet) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.send(p, b)
+}
+
+func (c control) send(p *Port, b []byte) {
+	c.t.Helper()
 	if _, err := c.conn.WriteToUDPAddrPort(b, netip.AddrPortFrom(loopback, p.here+1)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -150,6 +161,34 @@ func TestThePartysReportsAreRead(t *testing.T) {
 		if s := p.Stats(); s.PeerLost != 7 || s.RoundTrip > 10*time.Second {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+func TestReportsOnThePortOfRTP(t *testing.T) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
+		p, c := openPort(t, r, LatchFirst), newControl(t)
+		port := c.conn.LocalAddr().(*net.UDPAddr).Port
+		offer := fmt.Sprintf("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio %d RTP/AVP 8\r\na=rtcp-mux\r\n", port)
+		if _, err := p.Answer([]byte(offer)); err != nil {
+			t.Fatal(err)
+		}
+		p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
+		if b := c.bytes(); isRTCP(b) {
+			t.Errorf("% x came first", b)
+		}
+		p.report(time.Now())
+		if sr, ok := c.read()[0].(*rtcp.SenderReport); !ok || sr.PacketCount != 1 {
+			t.Error("no sender's report came where audio goes")
+		}
+		block := rtcp.ReceptionReport{SSRC: p.tx.stream.SSRC, TotalLost: 3}
+		b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 5, Reports: []rtcp.ReceptionReport{block}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.conn.WriteToUDPAddrPort(b, p.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the report was read", func() bool { return p.Stats().PeerLost == 3 })
 	})
 }
 

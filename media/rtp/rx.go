@@ -29,6 +29,7 @@ type rx struct {
 	sink     media.Sink
 	kinds    [128]kind // by payload type
 	latching Latching
+	secret   *opened // nil: packets come plain
 
 	agreed  netip.AddrPort // where the SDP says the party is; zero: not yet known
 	from    netip.AddrPort // whose packets we take
@@ -38,6 +39,7 @@ type rx struct {
 	reception media.Reception
 	dropped   uint64
 	control   netip.AddrPort // where the party takes RTCP
+	mux       bool           // … at the port of RTP
 	peer      peerReport
 
 	packet media.Packet
@@ -48,22 +50,27 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	r := &p.rx
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || !r.agreed.IsValid() || isRTCP(b) {
+	if r.closed || !r.agreed.IsValid() {
 		return
 	}
-	payloadType, ok := parse(b, &r.packet)
-	if !ok || r.kinds[payloadType&0x7f] == unknown || !p.takesFrom(from) {
+	if isRTCP(b) {
+		p.hearReport(b, from, now)
+		return
+	}
+	payloadType, ok := r.read(b, from)
+	if !ok {
 		r.dropped++
 		return
 	}
-	switch r.kinds[payloadType&0x7f] {
+	p.follow(from)
+	switch r.kinds[payloadType] {
 	case event:
 		r.packet.Event = true
 	case mulaw:
 		r.packet.Codec = media.PCMU
 	}
 	r.reception.Take(&r.packet, now)
-	switch r.kinds[payloadType&0x7f] {
+	switch r.kinds[payloadType] {
 	case comfort:
 		return
 	case event:
@@ -81,28 +88,47 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	}
 }
 
-// takesFrom says whether packets are taken from an address, and has ours go
-// there from now on when it is a new one. rx.mu is held.
-func (p *Port) takesFrom(from netip.AddrPort) bool {
-	r := &p.rx
-	if r.latched && from == r.from {
-		return true
+// read makes r.packet of a datagram; false: it is nothing we have agreed on.
+// r.mu is held.
+func (r *rx) read(b []byte, from netip.AddrPort) (payloadType uint8, ok bool) {
+	if !r.takesFrom(from) {
+		return 0, false
 	}
-	if from != r.agreed {
-		switch {
-		case r.latching == LatchOff,
-			r.latching == LatchFirst && r.latched,
-			from == r.former:
-			return false
+	if r.secret != nil {
+		if b, ok = r.secret.open(b); !ok {
+			return 0, false
 		}
 	}
-	r.latched = true
-	if from != r.from {
-		r.from = from
-		r.control = netip.AddrPortFrom(from.Addr(), from.Port()+1)
-		p.tx.redirect(from)
+	payloadType, ok = parse(b, &r.packet)
+	return payloadType, ok && r.kinds[payloadType] != unknown
+}
+
+// takesFrom says whether packets are taken from an address. r.mu is held.
+func (r *rx) takesFrom(from netip.AddrPort) bool {
+	if r.latched && from == r.from || from == r.agreed {
+		return true
 	}
-	return true
+	switch r.latching {
+	case LatchOff:
+		return false
+	case LatchFirst:
+		return !r.latched && from != r.former
+	}
+	return from != r.former
+}
+
+// follow has our packets go where a good one came from. rx.mu is held.
+func (p *Port) follow(from netip.AddrPort) {
+	r := &p.rx
+	r.latched = true
+	if from == r.from {
+		return
+	}
+	r.from = from
+	if r.control = from; !r.mux {
+		r.control = netip.AddrPortFrom(from.Addr(), from.Port()+1)
+	}
+	p.tx.redirect(from)
 }
 
 // last is who was heard last, if anyone.

@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -59,6 +60,8 @@ type mediaLine struct {
 	addr           string // c=, its own or the session's
 	direction      direction
 	rtcp           uint16            // a=rtcp (RFC 3605), 0: the port after
+	mux            bool              // a=rtcp-mux
+	crypto         []crypto          // of a=crypto those we can follow
 	names          map[string]string // a=rtpmap: the encoding by format, in capitals
 }
 
@@ -136,6 +139,12 @@ func (m *mediaLine) attribute(value string) error {
 			return fmt.Errorf("SDP line %.40q has no port", "a="+value)
 		}
 		m.rtcp = uint16(port)
+	case "rtcp-mux":
+		m.mux = true
+	case "crypto":
+		if c, ok := readCrypto(rest); ok && len(m.crypto) < maxCrypto {
+			m.crypto = append(m.crypto, c)
+		}
 	}
 	return nil
 }
@@ -148,6 +157,10 @@ type party struct {
 	unnamed   bool // c= is 0.0.0.0 or ::, which means hold (RFC 3264 §8.4)
 	direction direction
 
+	profile string // of the m= line
+	mux     bool
+	crypto  []crypto // in their order; none: plain RTP
+
 	codecs []codec // in their order
 	events []uint8 // payload types of telephone-event/8000
 }
@@ -158,31 +171,51 @@ type codec struct {
 	payloadType uint8
 }
 
-// find is the first m= line which we can talk by.
-func find(lines []mediaLine) (party, error) {
-	problem := error(ErrNoCodec)
+// find is the first m= line which we can talk by; an encrypted one before all
+// others.
+func find(lines []mediaLine, want Security) (party, error) {
+	var problem error
+	var plain party
 	for i, m := range lines {
 		if m.kind != "audio" || m.port == 0 {
 			continue
 		}
-		if m.protocol != "RTP/AVP" {
-			problem = fmt.Errorf("audio is offered over %s, not RTP/AVP", m.protocol)
+		insists, known := profiles[m.protocol]
+		if !known {
+			problem = cmp.Or(problem, fmt.Errorf("audio is offered over %s, not RTP/AVP", m.protocol))
 			continue
+		}
+		if want == SRTPOff {
+			m.crypto = nil
 		}
 		p, err := m.party()
 		if err != nil {
 			return party{}, err
 		}
-		if p.index = i; len(p.codecs) > 0 {
+		p.index = i
+		switch {
+		case len(p.codecs) == 0:
+			problem = cmp.Or(problem, error(ErrNoCodec))
+		case len(p.crypto) > 0:
 			return p, nil
+		case insists || want == SRTPRequired:
+			problem = fmt.Errorf("audio is offered over %s: %w", m.protocol, ErrNotSecure)
+		case plain.codecs == nil:
+			plain = p
 		}
-		problem = ErrNoCodec
 	}
-	return party{}, problem
+	if plain.codecs == nil {
+		return party{}, cmp.Or(problem, error(ErrNoCodec))
+	}
+	return plain, nil
 }
 
+// profiles are the transports we talk by, and whether they insist on SRTP. The
+// feedback of AVPF (RFC 4585) is the receiver's to send or not.
+var profiles = map[string]bool{"RTP/AVP": false, "RTP/AVPF": false, "RTP/SAVP": true, "RTP/SAVPF": true}
+
 func (m *mediaLine) party() (party, error) {
-	p := party{direction: m.direction}
+	p := party{direction: m.direction, profile: m.protocol, mux: m.mux, crypto: m.crypto}
 	addr, err := m.address()
 	if err != nil {
 		return party{}, err
@@ -192,7 +225,10 @@ func (m *mediaLine) party() (party, error) {
 	} else if p.unnamed && p.direction == recvonly {
 		p.direction = inactive
 	}
-	if m.rtcp == 0 {
+	switch {
+	case m.mux:
+		m.rtcp = m.port
+	case m.rtcp == 0:
 		m.rtcp = m.port + 1
 	}
 	p.at, p.control = netip.AddrPortFrom(addr, m.port), netip.AddrPortFrom(addr, m.rtcp)

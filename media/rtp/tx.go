@@ -16,6 +16,7 @@ type tx struct {
 	rtp    socket
 	rtcp   socket
 	stream *media.Stream
+	secret *sealed // nil: packets go plain
 
 	to    netip.AddrPort // zero: not yet known
 	held  bool           // the party wants to hear nothing
@@ -50,9 +51,16 @@ func (t *tx) say(pk *media.Packet) {
 	default:
 		g711.ToALaw(pk.Payload())
 	}
-	if t.rtp.send(t.stream.Head(pk, payloadType, time.Now()), t.to) {
+	octets := uint64(len(pk.Payload()))
+	out := t.stream.Head(pk, payloadType, time.Now())
+	if t.secret != nil {
+		if out = t.secret.seal(out); out == nil {
+			return
+		}
+	}
+	if t.rtp.send(out, t.to) {
 		t.packets++
-		t.octets += uint64(len(pk.Payload()))
+		t.octets += octets
 	}
 }
 
