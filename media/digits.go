@@ -91,6 +91,9 @@ func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.event.again(p, now) {
+		if r.way == byEvent {
+			r.at = now // some tell by INFO when the key is released
+		}
 		return !r.spent
 	}
 	r.spent = !r.press(Digit(e.Key), byEvent, now)
@@ -130,24 +133,27 @@ func (r *DigitReceiver) press(d Digit, by way, now time.Time) bool {
 }
 
 // DigitSender presses keys towards a party, one after another: events where
-// the party takes them, tones where not. Both kinds of ports have one. It is
-// safe for concurrent use.
+// the party takes them, INFO where that was said, tones otherwise. Both kinds of
+// ports have one. It is safe for concurrent use.
 type DigitSender struct {
 	clock *Clock
 	say   func(*Packet)
-	busy  atomic.Bool
+	busy  atomic.Bool // the party hears a key now, and nothing else
 
-	mu     sync.Mutex
-	events bool
-	toned  lastEvent // of another party, whose key was pressed in tones
-	queue  []Digit
-	stop   func()
-	closed bool
+	mu      sync.Mutex
+	events  bool
+	info    func(Digit) // not nil: keys go this way
+	retold  lastEvent   // of another party, whose key was pressed another way
+	queue   []Digit
+	running bool
+	stop    func()
+	closed  bool
 
 	// Of the steps alone; they do not overlap.
 	digit  Digit
 	frame  int
-	tones  bool
+	way    way
+	tell   func(Digit)
 	source uint32
 	packet Packet
 	buf    [HeaderSize + FrameSize + 64]byte
@@ -176,19 +182,39 @@ func (s *DigitSender) UseEvents(yes bool) {
 	s.events = yes
 }
 
-// TakesEvents says whether the party takes telephone-event.
-func (s *DigitSender) TakesEvents() bool {
+// UseInfo has keys told to the party by SIP INFO, whatever it takes besides:
+// press is called for each from the clock's goroutine and must not block. The
+// party is not kept from hearing others meanwhile. nil ends it.
+func (s *DigitSender) UseInfo(press func(Digit)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.events
+	s.info = press
 }
 
-// Busy says that a key is being sent.
+// InSound says that the party's only keys are tones.
+func (s *DigitSender) InSound() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now() == byTone
+}
+
+// now is how keys go; s.mu is held.
+func (s *DigitSender) now() way {
+	switch {
+	case s.info != nil:
+		return byInfo
+	case s.events:
+		return byEvent
+	}
+	return byTone
+}
+
+// Busy says that a key is being sent which the party hears.
 func (s *DigitSender) Busy() bool { return s.busy.Load() }
 
 // Lets says whether a packet of another party or a player may be said as it is:
 // nobody speaks while a key is being pressed. A telephone-event is cut to its
-// size; to a party who takes none its key is pressed in tones, once.
+// size; to a party who takes none its key is pressed another way, once.
 func (s *DigitSender) Lets(p *Packet) bool {
 	if !p.Event {
 		return !s.Busy()
@@ -199,11 +225,11 @@ func (s *DigitSender) Lets(p *Packet) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.events {
+	if s.now() == byEvent {
 		p.Buf = p.Buf[:p.Start+dtmf.PayloadSize]
 		return !s.Busy()
 	}
-	if !s.toned.again(p, time.Now()) {
+	if !s.retold.again(p, time.Now()) {
 		s.enqueue(Digit(e.Key))
 	}
 	return false
@@ -223,7 +249,11 @@ func (s *DigitSender) enqueue(d Digit) {
 		return
 	}
 	s.queue = append(s.queue, d)
-	if !s.busy.Swap(true) {
+	if s.now() != byInfo {
+		s.busy.Store(true)
+	}
+	if !s.running {
+		s.running = true
 		s.stop = s.clock.Start(s.step)
 	}
 }
@@ -244,10 +274,15 @@ func (s *DigitSender) step() bool {
 	if s.frame == 0 && !s.next() {
 		return false
 	}
-	if s.tones {
+	switch s.way {
+	case byTone:
 		s.toneFrame()
-	} else {
+	case byEvent:
 		s.eventFrame()
+	case byInfo:
+		if s.frame == 0 {
+			s.tell(s.digit)
+		}
 	}
 	s.frame = (s.frame + 1) % nextKey
 	return true
@@ -258,12 +293,13 @@ func (s *DigitSender) next() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.queue) == 0 {
-		s.queue = nil
+		s.queue, s.running = nil, false
 		s.busy.Store(false)
 		return false
 	}
 	s.digit, s.queue = s.queue[0], s.queue[1:]
-	s.tones = !s.events
+	s.way, s.tell = s.now(), s.info
+	s.busy.Store(s.way != byInfo)
 	s.source = rand.Uint32()
 	return true
 }

@@ -18,9 +18,16 @@ type tones struct {
 // longGap is a silence in timestamps that is no loss of one key's packets.
 const longGap = Rate / 10 // samples
 
-// Inband has keys looked for in the sound too, from the first packet on: for
-// parties who send no events.
-func (r *DigitReceiver) Inband() { r.tones = new(tones) }
+// Inband sets whether keys are looked for in the sound too: for parties who
+// send no events. At first they are not.
+func (r *DigitReceiver) Inband(yes bool) {
+	switch {
+	case !yes:
+		r.tones = nil
+	case r.tones == nil:
+		r.tones = new(tones)
+	}
+}
 
 // Audio takes a packet of audio, before anyone changes it, and returns the key
 // whose press it makes certain, some 30 ms after the press began. It is false
@@ -77,14 +84,14 @@ func (t *tones) decode(payload []byte, c Codec) (samples []int16, rest []byte) {
 }
 
 // Retell presses a key that was found in the sound towards whoever hears that
-// sound, where it is a party who takes events; that party has heard the first
-// 30 ms of the tones. Another one hears all of them and needs nothing.
+// sound, where it is a party who takes keys otherwise; that party has heard the
+// first 30 ms of the tones. Another one hears all of them and needs nothing.
 func Retell(d Digit, to Sink) {
 	other, ok := to.(interface {
 		Port
-		TakesEvents() bool
+		KeysInSound() bool
 	})
-	if ok && other.TakesEvents() {
+	if ok && !other.KeysInSound() {
 		other.SendDigit(d)
 	}
 }

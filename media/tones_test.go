@@ -22,7 +22,7 @@ type caller struct {
 
 func newCaller() *caller {
 	c := &caller{receiver: media.NewDigitReceiver(), now: time.Now(), size: media.FrameSize}
-	c.receiver.Inband()
+	c.receiver.Inband(true)
 	return c
 }
 
@@ -179,7 +179,7 @@ type retold struct {
 	keys   strings.Builder
 }
 
-func (r *retold) TakesEvents() bool       { return r.events }
+func (r *retold) KeysInSound() bool       { return !r.events }
 func (r *retold) SendDigit(d media.Digit) { r.keys.WriteByte(byte(d)) }
 
 func TestOnlyWhoTakesEventsIsToldOfTones(t *testing.T) {

@@ -170,10 +170,8 @@ func (x *exchange) sipConfig() sip.Config {
 		Country:  x.cfg.Firm.Country,
 		Accounts: x.account,
 		Exchange: x.board,
-		RTP: func(o sip.RTPOptions) (sip.Audio, error) {
-			return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise})
-		},
-		Browser: func() (sip.Audio, error) { return x.browsers.Open() },
+		RTP:      x.openRTP,
+		Browser:  func() (sip.Audio, error) { return x.browsers.Open() },
 	}
 	for _, o := range x.cfg.Web.Origins {
 		cfg.Origins = append(cfg.Origins, string(o))

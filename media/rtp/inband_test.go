@@ -26,11 +26,11 @@ func (f *phone) tones(key byte, packets int) {
 	}
 }
 
-func TestKeysInTheSoundAreDigitsWhereAskedFor(t *testing.T) {
+func TestKeysInTheSoundAreDigitsWhereThereIsNoOtherWay(t *testing.T) {
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		for _, law := range []string{"8", "0"} {
 			a := newPhone(t)
-			p, err := r.Open(Options{Bind: loopback, InbandDigits: true})
+			p, err := r.Open(Options{Bind: loopback})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,12 +47,26 @@ func TestKeysInTheSoundAreDigitsWhereAskedFor(t *testing.T) {
 				t.Errorf("%d more keys", n)
 			}
 		}
-		a, p := newPhone(t), openPort(t, r, LatchFirst)
-		a.call(p, "8")
-		a.tones('1', 4)
-		until(t, "all was heard", func() bool { return p.Stats().Received == 8 })
-		if n := len(p.Digits()); n > 0 {
-			t.Errorf("%d keys heard where none were asked for", n)
+		for _, tt := range []struct {
+			name, formats string
+			keys          Keys
+			want          int
+		}{
+			{"auto and telephone-event is agreed on", "8 101", KeysAuto, 0},
+			{"rfc4733", "8", KeysEvents, 0},
+			{"inband, though telephone-event is offered", "8 101", KeysInBand, 1},
+		} {
+			a := newPhone(t)
+			p, err := r.Open(Options{Bind: loopback, Keys: tt.keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.call(p, tt.formats)
+			a.tones('1', 4)
+			until(t, "all was heard", func() bool { return p.Stats().Received == 8 })
+			if n := len(p.Digits()); n != tt.want {
+				t.Errorf("%s: %d keys heard", tt.name, n)
+			}
 		}
 	})
 }
@@ -61,7 +75,7 @@ func TestKeysInTheSoundAreEventsToWhoTakesThem(t *testing.T) {
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		for name, takes := range map[string]bool{"8 101": true, "8": false} {
 			a, b, pb := newPhone(t), newPhone(t), openPort(t, r, LatchFirst)
-			pa, err := r.Open(Options{Bind: loopback, InbandDigits: true})
+			pa, err := r.Open(Options{Bind: loopback})
 			if err != nil {
 				t.Fatal(err)
 			}

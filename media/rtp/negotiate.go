@@ -47,8 +47,12 @@ func (p *Port) Offer() ([]byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.offered = true
+	event := n.event
+	if p.keys == KeysInBand {
+		event = 0
+	}
 	var body strings.Builder
-	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, n.event, sendrecv, n.sdes.offer())
+	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, event, sendrecv, n.sdes.offer())
 	return n.describe(body.String()), nil
 }
 
@@ -125,6 +129,9 @@ func (p *Port) read(lines []mediaLine) (party, error) {
 	if there.at.Addr().Is4() != p.tx.rtp.local().Addr().Is4() {
 		return party{}, fmt.Errorf("party is at %v, which our socket does not reach", there.at.Addr())
 	}
+	if p.keys == KeysInBand {
+		there.events = nil
+	}
 	return there, nil
 }
 
@@ -155,6 +162,7 @@ func (p *Port) agree(there party, secret sdes) error {
 		t.to = there.at
 	}
 	p.pressing.UseEvents(len(there.events) > 0)
+	p.pressed.Inband(p.keys == KeysInBand || p.keys == KeysAuto && len(there.events) == 0)
 	t.held = !there.direction.hears()
 	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
 	if len(there.events) > 0 {

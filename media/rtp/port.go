@@ -27,6 +27,7 @@ type Port struct {
 	tx   tx
 	talk negotiation
 
+	keys     Keys
 	pressed  *media.DigitReceiver
 	pressing *media.DigitSender
 
@@ -44,9 +45,8 @@ func newPort(r *Relay, o Options) *Port {
 		cname:      randomName(),
 	}
 	p.rx.latching = o.Latching
-	if o.InbandDigits {
-		p.pressed.Inband()
-	}
+	p.keys = o.Keys
+	p.pressed.Inband(o.Keys == KeysInBand)
 	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32())>>1, rand.Uint32()) // RFC 3711 §3.3.1: far from the turn
 	p.pressing = media.NewDigitSender(r.clock, p.tx.say)
 	p.talk.begin(o)
@@ -74,8 +74,12 @@ func (p *Port) Digits() <-chan media.Digit { return p.pressed.Digits() }
 // SendDigit presses a key towards the party.
 func (p *Port) SendDigit(d media.Digit) { p.pressing.Send(d) }
 
-// TakesEvents says whether telephone-event is agreed on; see media.Retell.
-func (p *Port) TakesEvents() bool { return p.pressing.TakesEvents() }
+// TellKeys has keys towards the party told by SIP INFO from now on: press is
+// called for each, and must not block.
+func (p *Port) TellKeys(press func(media.Digit)) { p.pressing.UseInfo(press) }
+
+// KeysInSound says that the party is sent keys as tones; see media.Retell.
+func (p *Port) KeysInSound() bool { return p.pressing.InSound() }
 
 // Heard takes a key of the party which arrived by SIP INFO. One that came in
 // the audio too counts once.

@@ -98,11 +98,23 @@ type Options struct {
 	Advertise netip.Addr // written into SDP where the party reaches us by another; zero: Bind
 	Latching  Latching
 	SRTP      Security
-
-	// InbandDigits has keys looked for in the sound too, for carriers who send no
-	// events; it costs some 2 µs a packet.
-	InbandDigits bool
+	Keys      Keys
 }
+
+// Keys is how pressed keys travel between a party and us. An event or an INFO
+// of the party counts in any case.
+type Keys uint8
+
+const (
+	// KeysAuto is telephone-event where it is agreed on, and tones in the sound
+	// both ways where it is not.
+	KeysAuto Keys = iota
+	// KeysEvents is telephone-event. A party who takes none is sent tones.
+	KeysEvents
+	// KeysInBand is tones in the sound; telephone-event is neither offered nor
+	// agreed to. To look for them costs some 2 µs a packet.
+	KeysInBand
+)
 
 // Open takes a port for one party. ErrNoPorts: all are in use.
 func (r *Relay) Open(o Options) (*Port, error) {

@@ -53,9 +53,7 @@ func newPort(b *Browsers) *Port {
 	}
 	p.ear.digits = media.NewDigitReceiver()
 	p.ear.said = p.voice.said
-	if b.inband {
-		p.ear.digits.Inband()
-	}
+	p.ear.digits.Inband(b.inband)
 	p.voice.keys = media.NewDigitSender(b.clock, p.voice.write)
 	return p
 }
@@ -88,8 +86,8 @@ func (p *Port) Play(ctx context.Context, what media.Speech) error {
 // Digits are the keys the operator presses; see media.Port.
 func (p *Port) Digits() <-chan media.Digit { return p.ear.digits.Digits() }
 
-// TakesEvents says whether telephone-event is agreed on; see media.Retell.
-func (p *Port) TakesEvents() bool { return p.voice.keys.TakesEvents() }
+// KeysInSound says that no telephone-event is agreed on; see media.Retell.
+func (p *Port) KeysInSound() bool { return p.voice.keys.InSound() }
 
 // Heard takes a key of the browser which arrived by SIP INFO. It goes where a
 // key in the audio goes, to Digits and to the port plugged in; one that comes

@@ -28,6 +28,7 @@ type Leg struct {
 	party
 	server *Server
 	audio  Audio
+	keys   keys
 
 	ctx context.Context
 	end context.CancelCauseFunc
@@ -75,6 +76,7 @@ func (p party) release() {
 func (s *Server) newLeg(ctx context.Context, who party, d dialog, audio Audio) *Leg {
 	l := &Leg{party: who, server: s, audio: audio, dialog: d, started: time.Now()}
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.keysByInfo()
 	if port, ok := audio.(interface{ Lost() <-chan struct{} }); ok {
 		s.work.Go(func() { l.watch(port.Lost()) })
 	}

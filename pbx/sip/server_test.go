@@ -33,6 +33,7 @@ type port struct {
 	offers   []string
 	accepted chan string
 	heard    []media.Digit
+	press    func(media.Digit) // by INFO
 	closed   chan struct{}
 	lost     chan struct{}
 	refuse   error
@@ -50,6 +51,7 @@ func (p *port) Play(ctx context.Context, what media.Speech) error { return nil }
 func (p *port) Digits() <-chan media.Digit                        { return nil }
 func (p *port) SendDigit(media.Digit)                             {}
 func (p *port) Stats() media.Stats                                { return media.Stats{Received: 7} }
+func (p *port) TellKeys(press func(media.Digit))                  { p.press = press }
 func (p *port) Lost() <-chan struct{}                             { return p.lost }
 func (p *port) Offer() ([]byte, error)                            { return []byte("v=0\r\ns=" + p.name + " offer\r\n"), nil }
 func (p *port) Close() error                                      { close(p.closed); return nil }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"cabline/media/rtp"
+	"cabline/pbx/sip"
+)
+
+// openRTP opens the audio of one leg as its trunk or phone wants it.
+func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
+	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise, SRTP: security(o.SRTP), Keys: keys(o.DTMF)})
+}
+
+func security(s sip.SRTP) rtp.Security {
+	switch s {
+	case sip.SRTPOffered:
+		return rtp.SRTPOffered
+	case sip.SRTPRequired:
+		return rtp.SRTPRequired
+	}
+	return rtp.SRTPOff
+}
+
+// keys is what the audio has to do with the way of keys; INFO is the leg's.
+func keys(d sip.DTMF) rtp.Keys {
+	switch d {
+	case sip.DTMFEvents, sip.DTMFInfo:
+		return rtp.KeysEvents
+	case sip.DTMFInBand:
+		return rtp.KeysInBand
+	}
+	return rtp.KeysAuto
+}
