@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"cabline/media"
 )
 
 // Call is one conversation, from the first INVITE to the CDR.
@@ -25,6 +23,7 @@ type Call struct {
 	order *Order
 	voice Voice
 	legs  []Leg // those that answered or arrived, in that order
+	holds int   // how often one of them put another on hold or took it back
 
 	// aside are goroutines that may outlive the step which began them, but not
 	// the call: phones that ring on for a moment after another was answered.
@@ -101,48 +100,6 @@ func (c *Call) record(i int, leg Leg) LegRecord {
 	record := leg.Record()
 	record.Party = c.cdr.Legs[i].Party
 	return record
-}
-
-// A talk in which nobody is heard is over, though no BYE ever came: a carrier
-// that fell, a battery that died on both sides. It would be paid for for hours.
-const silentTalk = time.Minute
-
-// join lets two answered legs talk and returns when either hangs up: nil, for
-// that is how talks end; or the cause of ctx when somebody else ended the call;
-// or ErrMediaLost when neither is heard any more.
-func (c *Call) join(ctx context.Context, a, b Leg) error {
-	unplug := media.Cross(a.Audio(), b.Audio())
-	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
-	defer unplug()
-	started := time.Now()
-	defer func() { c.cdr.Talked += time.Since(started) }()
-	watch, stop := context.WithCancel(ctx)
-	silence := make(chan error, 1)
-	var watcher sync.WaitGroup
-	watcher.Go(func() { silence <- media.Watch(watch, silentTalk, a.Audio(), b.Audio()) })
-	defer watcher.Wait()
-	defer stop()
-	select {
-	case <-a.Context().Done():
-	case <-b.Context().Done():
-	case <-ctx.Done():
-	case <-silence:
-		if ctx.Err() == nil {
-			return ErrMediaLost
-		}
-	}
-	if a.Context().Err() != nil || b.Context().Err() != nil {
-		return nil // ctx may end with one of the legs: all were ready at once
-	}
-	return context.Cause(ctx)
-}
-
-func forgetKeys(legs ...Leg) {
-	for _, leg := range legs {
-		for len(leg.Audio().Digits()) > 0 {
-			<-leg.Audio().Digits()
-		}
-	}
 }
 
 // run gives a call its record, its logger and a context that ends with the

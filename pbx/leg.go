@@ -44,6 +44,10 @@ type Leg interface {
 	// (nil: normal clearing). On a leg that is over it does nothing.
 	HangUp(ctx context.Context, why error) error
 
+	// Held says whether the party has put us on hold: it wants to hear nothing.
+	// changed is closed when that is no longer so.
+	Held() (held bool, changed <-chan struct{})
+
 	// Audio is the party's audio, good for the leg's life.
 	Audio() media.Port
 

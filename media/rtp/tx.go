@@ -64,6 +64,13 @@ func (t *tx) say(pk *media.Packet) {
 	}
 }
 
+// Held says whether the party wants to hear nothing: it holds the call.
+func (p *Port) Held() bool {
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	return p.tx.held
+}
+
 // redirect sends to another address from now on.
 func (t *tx) redirect(to netip.AddrPort) {
 	t.mu.Lock()

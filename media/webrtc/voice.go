@@ -65,6 +65,13 @@ func (v *voice) said() uint64 {
 	return v.sent
 }
 
+// Held says whether the browser wants to hear nothing: it holds the call.
+func (p *Port) Held() bool {
+	p.voice.mu.Lock()
+	defer p.voice.mu.Unlock()
+	return p.voice.held
+}
+
 // say says a packet of another party or a player, unless a key is being pressed.
 func (v *voice) say(p *media.Packet) {
 	if v.keys.Lets(p) {

@@ -28,12 +28,14 @@ type Leg struct {
 	answered bool
 	why      error
 	hungUp   bool
+	held     bool
+	changed  chan struct{}
 }
 
 // NewLeg returns a party at a number.
 func NewLeg(number pbx.Phone) *Leg {
 	l := &Leg{Port: &Port{digits: make(chan media.Digit, 16)},
-		record: pbx.LegRecord{Number: number, Started: time.Now()}}
+		record: pbx.LegRecord{Number: number, Started: time.Now()}, changed: make(chan struct{})}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	return l
 }
@@ -44,6 +46,24 @@ func (l *Leg) Press(keys string) {
 		time.Sleep(500 * time.Millisecond)
 		l.Port.digits <- media.Digit(k)
 	}
+}
+
+// Hold puts the call on hold, or takes it back: a party that holds is silent and
+// is not missed.
+func (l *Leg) Hold(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.Port.hold(held)
+}
+
+// Held implements pbx.Leg.
+func (l *Leg) Held() (bool, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held, l.changed
 }
 
 // Leave hangs up as the party does.
@@ -115,6 +135,13 @@ type Port struct {
 	to   media.Sink
 	met  []media.Sink
 	gone time.Time
+	held bool
+}
+
+func (p *Port) hold(held bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = held
 }
 
 // Fade makes the party send nothing from now on, though its call goes on.
@@ -122,6 +149,13 @@ func (p *Port) Fade() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = time.Now()
+}
+
+// Return makes it send again.
+func (p *Port) Return() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = time.Time{}
 }
 
 // Said is the names of the clips begun so far, in order.
@@ -189,7 +223,7 @@ func (p *Port) SendDigit(media.Digit) {}
 func (p *Port) Stats() media.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone.IsZero() {
+	if p.gone.IsZero() || p.held {
 		return media.Stats{}
 	}
 	return media.Stats{Silence: time.Since(p.gone)}

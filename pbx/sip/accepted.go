@@ -68,6 +68,7 @@ func (l *Leg) confirmed(req *wire.Request) {
 		if err = l.audio.Accept(req.Body()); err != nil {
 			err = fmt.Errorf("answer in ACK: %w: %w", pbx.ErrUnreachable, err)
 		}
+		l.noticeHold()
 	}
 	l.settled()
 	if err != nil && l.state == up {

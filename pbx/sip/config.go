@@ -136,6 +136,7 @@ type Audio interface {
 	Offer() ([]byte, error)              // SDP for an INVITE we send
 	Answer(offer []byte) ([]byte, error) // their offer, our answer; again for a re-INVITE
 	Accept(answer []byte) error          // their answer to our Offer
+	Held() bool                          // their last offer or answer wants to hear nothing
 	Heard(d media.Digit)                 // a key that came by SIP INFO
 	Close() error
 }

@@ -179,12 +179,15 @@ func (l *Leg) reinvited(req *wire.Request, tx *wire.ServerTx) {
 	}
 }
 
-// sessionFor answers an offer, or makes one where there is none.
+// sessionFor answers an offer, or makes one where there is none. The lock is
+// held.
 func (l *Leg) sessionFor(offer []byte) (sdp []byte, err error) {
 	if len(offer) == 0 {
 		return l.audio.Offer()
 	}
-	return l.audio.Answer(offer)
+	sdp, err = l.audio.Answer(offer)
+	l.noticeHold()
+	return sdp, err
 }
 
 // ok builds the 200 to an INVITE or UPDATE. The lock is held.
@@ -213,7 +216,7 @@ func (l *Leg) updated(req *wire.Request, tx *wire.ServerTx) {
 	var sdp []byte
 	if len(req.Body()) > 0 {
 		var err error
-		if sdp, err = l.audio.Answer(req.Body()); err != nil {
+		if sdp, err = l.sessionFor(req.Body()); err != nil {
 			l.server.answer(req, tx, wire.StatusNotAcceptableHere)
 			return
 		}

@@ -55,6 +55,29 @@ func TestAReINVITEIsAnsweredWithTheAudiosAnswer(t *testing.T) {
 	k.bye()
 }
 
+func TestAHoldIsSeenAndItsEnd(t *testing.T) {
+	b, k, _ := talking(t)
+	leg := wait(t, "leg", b.legs)
+	for _, method := range []string{"INVITE", "UPDATE"} {
+		held, changed := leg.Held()
+		if held {
+			t.Error("on hold before the hold by", method)
+		}
+		for _, hold := range []bool{true, false} {
+			k.request(method, map[bool]string{true: holdOffer, false: sdpOffer}[hold])
+			k.want("SIP/2.0 200")
+			wait(t, "change", changed)
+			if held, changed = leg.Held(); held != hold {
+				t.Errorf("on hold %v, want %v, by %s", held, hold, method)
+			}
+			if method == "INVITE" {
+				k.request("ACK", "")
+			}
+		}
+	}
+	k.bye()
+}
+
 func TestAReINVITERightBehindTheACKOrWithoutItIsAnswered(t *testing.T) {
 	b := start(t, answerAll, nil)
 	k := b.phone().newTalk("79161234567", "74950000000")

@@ -44,7 +44,9 @@ type Leg struct {
 	forks     map[string]early
 	heardFrom string // the branch whose early answer the audio has
 	session
-	byeDue   error // hang up as soon as the ACK is here; see HangUp
+	held     bool          // we are on hold
+	holding  chan struct{} // closed when that changes; nil: nobody asked
+	byeDue   error         // hang up as soon as the ACK is here; see HangUp
 	started  time.Time
 	answered time.Time
 	ended    time.Time
@@ -106,6 +108,29 @@ func (l *Leg) Context() context.Context { return l.ctx }
 
 // Audio implements pbx.Leg.
 func (l *Leg) Audio() media.Port { return l.audio }
+
+// Held implements pbx.Leg.
+func (l *Leg) Held() (held bool, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holding == nil {
+		l.holding = make(chan struct{})
+	}
+	return l.held, l.holding
+}
+
+// noticeHold looks at what the last SDP of theirs has changed. The lock is held.
+func (l *Leg) noticeHold() {
+	held := l.audio.Held()
+	if held == l.held {
+		return
+	}
+	l.held = held
+	if l.holding != nil {
+		close(l.holding)
+		l.holding = nil
+	}
+}
 
 // Record implements pbx.Leg.
 func (l *Leg) Record() pbx.LegRecord {

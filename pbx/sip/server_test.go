@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ type port struct {
 	closed   chan struct{}
 	lost     chan struct{}
 	refuse   error
+	held     bool
 	bug      bool // Heard panics
 	name     string
 }
@@ -54,11 +56,13 @@ func (p *port) Stats() media.Stats                                { return media
 func (p *port) TellKeys(press func(media.Digit))                  { p.press = press }
 func (p *port) Lost() <-chan struct{}                             { return p.lost }
 func (p *port) Offer() ([]byte, error)                            { return []byte("v=0\r\ns=" + p.name + " offer\r\n"), nil }
+func (p *port) Held() bool                                        { p.mu.Lock(); defer p.mu.Unlock(); return p.held }
 func (p *port) Close() error                                      { close(p.closed); return nil }
 func (p *port) Answer(offer []byte) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.offers = append(p.offers, string(offer))
+	p.held = strings.Contains(string(offer), "sendonly")
 	return []byte("v=0\r\ns=" + p.name + " answer\r\n"), p.refuse
 }
 func (p *port) Accept(answer []byte) error {

@@ -176,6 +176,7 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint3
 			l.ack(seq)
 			if body := res.Body(); len(body) > 0 {
 				_ = l.audio.Accept(body) // it was acceptable before
+				l.noticeHold()
 			}
 		}
 		l.agreed(res)

@@ -1,0 +1,95 @@
+package pbx
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"cabline/media"
+)
+
+// A talk in which nobody is heard is over, though no BYE ever came: a carrier
+// that fell, a battery that died on both sides. It would be paid for for hours.
+// One who holds is not missed (media.Watch).
+const silentTalk = time.Minute
+
+// join lets two answered legs talk, with music for the one whom the other puts
+// on hold, and returns when either hangs up: nil, for that is how talks end; or
+// the cause of ctx when somebody else ended the call; or ErrMediaLost when
+// neither is heard any more.
+func (c *Call) join(ctx context.Context, a, b Leg) error {
+	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
+	started := time.Now()
+	defer func() { c.cdr.Talked += time.Since(started) }()
+
+	talk, end := context.WithCancelCause(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer end(nil)
+	defer context.AfterFunc(a.Context(), func() { end(nil) })()
+	defer context.AfterFunc(b.Context(), func() { end(nil) })()
+	watcher.Go(func() {
+		if errors.Is(media.Watch(talk, silentTalk, a.Audio(), b.Audio()), media.ErrSilent) {
+			end(ErrMediaLost)
+		}
+	})
+	for talk.Err() == nil {
+		c.hear(talk, a, b)
+	}
+	if a.Context().Err() != nil || b.Context().Err() != nil {
+		return nil // ctx may end with one of the legs: all were ready at once
+	}
+	return context.Cause(talk)
+}
+
+// hear lets the parties hear each other, or music, until that changes.
+func (c *Call) hear(ctx context.Context, a, b Leg) {
+	aHolds, aChanges := a.Held()
+	bHolds, bChanges := b.Held()
+	switch {
+	case aHolds && bHolds: // neither wants to hear anything
+	case aHolds:
+		defer sounding(ctx, b, nil, media.Speech{c.voice.Music()}).stop()
+	case bHolds:
+		defer sounding(ctx, a, nil, media.Speech{c.voice.Music()}).stop()
+	default:
+		defer media.Cross(a.Audio(), b.Audio())()
+	}
+	select {
+	case <-aChanges:
+		c.held(a)
+	case <-bChanges:
+		c.held(b)
+	case <-ctx.Done():
+	}
+}
+
+// maxHolds bounds what a phone gone mad writes into the CDR.
+const maxHolds = 100
+
+// held writes down that a party holds or goes on.
+func (c *Call) held(leg Leg) {
+	if c.holds++; c.holds > maxHolds {
+		return
+	}
+	what := " goes on"
+	if holds, _ := leg.Held(); holds {
+		what = " holds"
+	}
+	c.step(string(c.party(leg)) + what)
+}
+
+// party is what a leg of the call is in it.
+func (c *Call) party(leg Leg) Role {
+	return c.cdr.Legs[slices.Index(c.legs, leg)].Party
+}
+
+func forgetKeys(legs ...Leg) {
+	for _, leg := range legs {
+		for len(leg.Audio().Digits()) > 0 {
+			<-leg.Audio().Digits()
+		}
+	}
+}
