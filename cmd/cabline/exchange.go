@@ -23,6 +23,7 @@ import (
 	"cabline/pbx"
 	"cabline/pbx/console"
 	"cabline/pbx/console/web"
+	"cabline/pbx/gate"
 	"cabline/pbx/sip"
 	"cabline/pbx/store"
 	"cabline/prompts"
@@ -39,12 +40,13 @@ type exchange struct {
 	board    *pbx.Switchboard
 	sip      *sip.Server
 	metrics  *console.Metrics
+	gate     *gate.Gate // of SIP and the console
 }
 
 // build opens files and sockets. What it returns must be closed, also after an
 // error.
 func build(cfg *config.Config) (x *exchange, err error) {
-	x = &exchange{cfg: cfg, clock: media.NewClock(), metrics: console.NewMetrics()}
+	x = &exchange{cfg: cfg, clock: media.NewClock(), metrics: console.NewMetrics(), gate: gate.New()}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return x, fmt.Errorf("data folder: %w", err)
 	}
@@ -169,6 +171,7 @@ func (x *exchange) sipConfig() sip.Config {
 		Realm:    config.Realm,
 		Country:  x.cfg.Firm.Country,
 		Accounts: x.account,
+		Gate:     x.gate,
 		Exchange: x.board,
 		RTP:      x.openRTP,
 		Browser:  func() (sip.Audio, error) { return x.browsers.Open() },
@@ -235,6 +238,8 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Demo:          demo,
 		Mount:         mount,
 		Metrics:       x.metrics,
+		Gate:          x.gate,
+		Dropped:       x.sip.Dropped,
 		Registrations: func() int { return len(x.sip.Registrations()) },
 		Trunks: func() map[string]bool {
 			up := map[string]bool{}

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"cabline/pbx"
+	"cabline/pbx/gate"
 )
 
 // Calls are the calls in progress; pbx.Switchboard has them.
@@ -71,9 +72,10 @@ type Config struct {
 	// Accounts looks an operator up, each time anew: who is taken out of the
 	// config is logged out by it.
 	Accounts func(login string) (Account, bool)
-	Realm    string // of the accounts' HA1; empty: "cabline"
-	Domain   string // in the operators' SIP addresses; empty: the realm
-	Token    string // that dispatch systems send to /api/v1; empty: operators' sessions only
+	Gate     *gate.Gate // keeps out who guesses passwords; nil: one of its own
+	Realm    string     // of the accounts' HA1; empty: "cabline"
+	Domain   string     // in the operators' SIP addresses; empty: the realm
+	Token    string     // that dispatch systems send to /api/v1; empty: operators' sessions only
 
 	Calls  Calls
 	Desk   Desk
@@ -87,6 +89,7 @@ type Config struct {
 	Mount map[string]http.Handler
 
 	Metrics       *Metrics               // nil: made here
+	Dropped       func() uint64          // SIP messages that were not answered; nil: not told
 	Registrations func() int             // phones and browsers logged in over SIP; nil: not told
 	Trunks        func() map[string]bool // which trunks there are and can be used; nil: unknown
 }
@@ -97,9 +100,9 @@ type Console struct {
 	mux      *http.ServeMux
 	pages    *pages
 	sessions *sessions
-	door     *door
 	tokens   *allowance
 	states   *states
+	crowd    crowd
 	origin   *http.CrossOriginProtection
 }
 
@@ -109,6 +112,9 @@ const maxBody = 64 << 10
 // New makes a console.
 func New(config Config) (*Console, error) {
 	config.Realm = cmp.Or(config.Realm, "cabline")
+	if config.Gate == nil {
+		config.Gate = gate.New()
+	}
 	config.Domain = cmp.Or(config.Domain, config.Realm)
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
@@ -125,7 +131,6 @@ func New(config Config) (*Console, error) {
 		mux:      http.NewServeMux(),
 		pages:    pages,
 		sessions: newSessions(),
-		door:     newDoor(),
 		tokens:   newAllowance(30, time.Second),
 		states:   &states{desk: config.Desk, calls: config.Calls},
 		origin:   http.NewCrossOriginProtection(),
@@ -160,7 +165,9 @@ func (c *Console) Handler() http.Handler {
 // ever. Its logger is the context's. The caller gives it a listener, TLS and an end.
 func (c *Console) Server(ctx context.Context) *http.Server {
 	return &http.Server{
-		Handler:           c.Handler(),
+		Handler:           spared(c.Handler()),
+		ConnContext:       c.crowd.enter,
+		ConnState:         c.crowd.leave,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,

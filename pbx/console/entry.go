@@ -9,6 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
+
+	"cabline/pbx/gate"
 )
 
 const sessionCookie = "cabline_session"
@@ -48,7 +50,7 @@ func (c *Console) mayUseREST(r *http.Request) *refusal {
 }
 
 func (c *Console) checkToken(r *http.Request, header string) *refusal {
-	source := sourceOf(r.RemoteAddr)
+	source := gate.Household(sourceOf(r)).String()
 	if !c.tokens.left(source) {
 		return &refusal{http.StatusTooManyRequests, "too many wrong tokens from your address; wait a little"}
 	}

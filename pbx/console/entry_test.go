@@ -46,7 +46,7 @@ func TestNobodyComesInUnasked(t *testing.T) {
 				t.Fatal("the test itself was locked out")
 			}
 			got.isProblem(t, http.StatusUnauthorized, "")
-			h.tokens.forget("192.0.2.1")
+			h.tokens = newAllowance(30, time.Second)
 		}
 		_ = name
 	}
@@ -247,30 +247,14 @@ func TestPasswordsAreNotGuessed(t *testing.T) {
 			if got := h.ask("POST", "/console/api/login", m{"login": "anna", "password": "anna's secret"}, from(nat+":1")); got.status != http.StatusTooManyRequests {
 				t.Errorf("the right password after them: %d", got.status)
 			}
-			time.Sleep(12 * time.Second)
+			time.Sleep(time.Minute)
 			h.login("anna", from(nat+":1"))
 		})
 	})
 	t.Run("of many logins from one source", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := bareHouse(t)
-			if looked := count(1000, func(i int) bool { return h.guess(fmt.Sprint("login", i), nat) }); looked != 30 {
-				t.Errorf("%d guesses", looked)
-			}
-		})
-	})
-	t.Run("of one login from many sources", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			h := bareHouse(t)
-			if looked := count(1000, func(i int) bool { return h.guess("anna", fmt.Sprintf("10.0.%d.%d", i/250, i%250)) }); looked != 20 {
-				t.Errorf("%d guesses", looked)
-			}
-		})
-	})
-	t.Run("within one IPv6 household", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			h := bareHouse(t)
-			if looked := count(100, func(i int) bool { return h.guess("anna", fmt.Sprintf("[2001:db8::%x]", i)) }); looked != 5 {
+			if looked := count(1000, func(i int) bool { return h.guess(fmt.Sprint("login", i), nat) }); looked != 20 {
 				t.Errorf("%d guesses", looked)
 			}
 		})
@@ -278,14 +262,16 @@ func TestPasswordsAreNotGuessed(t *testing.T) {
 	t.Run("while those who have been here before still get in", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := bareHouse(t)
-			h.login("anna", from(nat+":1"))
+			anna := h.login("anna", from(nat+":1"))
 			h.login("boris", from(nat+":1"))
-			count(1000, func(i int) bool { return h.guess(fmt.Sprint("login", i), nat) })        // a neighbour behind the same NAT
-			count(100, func(i int) bool { return h.guess("anna", fmt.Sprintf("10.0.0.%d", i)) }) // the world
+			count(1000, func(i int) bool { return h.guess(fmt.Sprint("login", i), nat) }) // a neighbour behind the same NAT
 			h.login("anna", from(nat+":1"))
 			h.login("boris", from(nat+":1"))
 			count(100, func(int) bool { return h.guess("anna", nat) })
 			h.login("boris", from(nat+":1"))
+			if got := h.ask("GET", "/console/api/me", nil, cookie(anna), from(nat+":1")); got.status != http.StatusOK {
+				t.Errorf("her open page: %d", got.status)
+			}
 		})
 	})
 	t.Run("and the token neither", func(t *testing.T) {

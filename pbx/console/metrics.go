@@ -97,6 +97,9 @@ func (m *Metrics) watch(c Config) error {
 	gauge := func(name, help string, value func() int) error {
 		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
 	}
+	counter := func(name, help string, value func() uint64) error {
+		return m.registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
 	errs := []error{
 		gauge("cabline_calls_live", "Calls in progress.", func() int { return len(c.Calls.Live()) }),
 		gauge("cabline_queue_waiting", "Clients in line for an operator.", func() int { return len(c.Desk.Waiting()) }),
@@ -108,6 +111,16 @@ func (m *Metrics) watch(c Config) error {
 			}
 			return online
 		}),
+	}
+	errs = append(errs, gauge("cabline_bans", "Sources and logins that are kept out for wrong passwords.", func() int {
+		now, _ := c.Gate.Bans()
+		return len(now)
+	}), counter("cabline_bans_total", "Bans for wrong passwords since the start.", func() uint64 {
+		_, begun := c.Gate.Bans()
+		return begun
+	}))
+	if c.Dropped != nil {
+		errs = append(errs, counter("cabline_sip_dropped_total", "SIP messages of strangers that were not answered: of scanners, of the banned, too many at once.", c.Dropped))
 	}
 	if c.Registrations != nil {
 		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))

@@ -21,6 +21,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	h := newHouse(t, func(c *Config) {
 		c.Metrics = metrics
 		c.Registrations = func() int { return 3 }
+		c.Dropped = func() uint64 { return 7 }
 		c.Trunks = func() map[string]bool { return map[string]bool{"carrier": true, "Облако \"1\"": false} }
 	})
 	store := metrics.Store(h.db)
@@ -47,6 +48,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	h.ask("GET", "/api/v1/orders/77", nil, byToken)
 	h.ask("GET", "/api/v1/orders/78", nil, byToken)
 	h.ask("GET", "/no/such/file", nil)
+	for range 9 {
+		h.guess("eve", "192.0.2.1")
+	}
 
 	got := h.ask("GET", "/metrics", nil, from("127.0.0.1:1"))
 	if got.status != http.StatusOK {
@@ -61,6 +65,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,
 		`cabline_registrations 3`,
+		`cabline_bans 1`,
+		`cabline_bans_total 1`,
+		`cabline_sip_dropped_total 7`,
 		`cabline_trunk_up{trunk="carrier"} 1`,
 		`cabline_trunk_up{trunk="Облако \"1\""} 0`,
 		`cabline_rtp_packets_total{party="client",what="received"} 4`,

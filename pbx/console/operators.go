@@ -47,25 +47,27 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &given) {
 		return
 	}
-	source := sourceOf(r.RemoteAddr)
-	log := zerolog.Ctx(r.Context()).With().Str(logSource, source).Str(logOperator, given.Login[:min(len(given.Login), maxLogin)]).Logger()
+	source := sourceOf(r)
+	log := zerolog.Ctx(r.Context()).With().Stringer(logSource, source).Str(logOperator, given.Login[:min(len(given.Login), maxLogin)]).Logger()
 	if len(given.Login) > maxLogin {
 		writeProblem(w, http.StatusUnauthorized, "login or password is wrong")
 		return
 	}
-	if !c.door.mayTry(source, given.Login) {
-		log.Warn().Msg("too many wrong passwords")
-		(&refusal{http.StatusTooManyRequests, "too many wrong passwords; wait half a minute"}).write(w)
+	if c.Gate.Closed(source, given.Login) {
+		(&refusal{http.StatusTooManyRequests, "too many wrong passwords; wait some minutes"}).write(w)
 		return
 	}
 	account, known := c.Accounts(given.Login)
 	// An unknown login takes the same path, so that time does not tell it.
 	if !same(c.ha1(given.Login, given.Password), strings.ToLower(account.HA1)) || !known {
 		log.Warn().Msg("wrong login or password")
+		for _, ban := range c.Gate.Failed(source, given.Login) {
+			zerolog.Ctx(r.Context()).Warn().EmbedObject(ban).Msg("banned for wrong passwords")
+		}
 		writeProblem(w, http.StatusUnauthorized, "login or password is wrong")
 		return
 	}
-	c.door.passed(source, given.Login)
+	c.Gate.Passed(source, given.Login)
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: c.sessions.begin(given.Login, account.HA1), Path: "/",
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,

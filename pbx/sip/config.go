@@ -9,6 +9,7 @@ import (
 
 	"cabline/media"
 	"cabline/pbx"
+	"cabline/pbx/gate"
 )
 
 // Config is what a Server needs. Zero fields take the defaults named.
@@ -28,6 +29,7 @@ type Config struct {
 
 	// Accounts returns an operator's HA1: MD5(login:realm:password) in hex.
 	Accounts func(login string) (ha1 string, ok bool)
+	Gate     *gate.Gate // keeps out who guesses passwords; nil: one of its own
 	Exchange Exchange
 
 	// RTP opens the audio of a leg over RTP or SRTP.
@@ -37,6 +39,7 @@ type Config struct {
 
 	minExpires time.Duration // of a registration; 1 min
 	maxSources int           // of UDP messages known to sipgo at once; 20000
+	maxPending int           // requests that are not answered, or whose answer may have to be repeated; 20000
 	backOff    time.Duration // after the first failure to register; 2 s
 }
 
@@ -156,6 +159,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.maxSources == 0 {
 		c.maxSources = 20000
+	}
+	if c.maxPending == 0 {
+		c.maxPending = 20000
+	}
+	if c.Gate == nil {
+		c.Gate = gate.New()
 	}
 	if c.minExpires == 0 {
 		c.minExpires = time.Minute

@@ -26,10 +26,11 @@ type digester struct {
 	realm    string
 	secret   []byte
 	accounts func(login string) (ha1 string, ok bool)
+	respond  func(cred *digest.Credentials, ha1, method string) string // the right response
 }
 
 func newDigester(realm string, accounts func(string) (string, bool)) *digester {
-	d := &digester{realm: realm, secret: make([]byte, 32), accounts: accounts}
+	d := &digester{realm: realm, secret: make([]byte, 32), accounts: accounts, respond: response}
 	_, _ = rand.Read(d.secret) // it never fails
 	return d
 }
@@ -67,28 +68,40 @@ type verdict int
 
 const (
 	missing verdict = iota // none for our realm: challenge
-	stale                  // right once: challenge again
+	stale                  // their nonce is too old, or not ours: challenge again
 	wrong                  // refuse; nobody learns whether the login exists
 	right
 )
 
-// judge weighs the credentials in the named headers of a request.
-func (d *digester) judge(req *wire.Request, header string) (login string, v verdict) {
+// credentials are those for our realm in the named headers of a request; nil:
+// there are none.
+func (d *digester) credentials(req *wire.Request, header string) *digest.Credentials {
 	for _, h := range req.GetHeaders(header) {
 		cred, err := digest.ParseCredentials(h.Value())
-		if err != nil || cred.Realm != d.realm {
-			continue
+		if err == nil && cred.Realm == d.realm {
+			return cred
 		}
-		ours, fresh := d.fresh(cred.Nonce, req.Source(), time.Now())
-		switch {
-		case !d.matches(cred, string(req.Method)) || !samePlace(cred.URI, req):
-			return "", wrong
-		case !ours || !fresh:
-			return "", stale
-		}
-		return cred.Username, right
 	}
-	return "", missing
+	return nil
+}
+
+// judge weighs credentials. With a nonce that is not ours they are worth nothing
+// and cost nothing: whoever sends them cannot receive at the address they seem to
+// come from, or we have started anew since.
+func (d *digester) judge(req *wire.Request, cred *digest.Credentials) verdict {
+	if cred == nil {
+		return missing
+	}
+	ours, fresh := d.fresh(cred.Nonce, req.Source(), time.Now())
+	switch matches := d.matches(cred, string(req.Method)) && samePlace(cred.URI, req); {
+	case !ours:
+		return stale
+	case !matches:
+		return wrong
+	case !fresh:
+		return stale
+	}
+	return right
 }
 
 // matches computes the response, for an unknown login as well.
@@ -100,14 +113,20 @@ func (d *digester) matches(cred *digest.Credentials, method string) bool {
 	if cred.QOP != "auth" || cred.Algorithm != "" && !strings.EqualFold(cred.Algorithm, "MD5") {
 		return false
 	}
+	want := d.respond(cred, ha1, method)
+	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(cred.Response))) == 1
+	return same && known && want != ""
+}
+
+// response is what the client should have sent (RFC 7616 §3.4.1).
+func response(cred *digest.Credentials, ha1, method string) string {
 	want, err := digest.Digest(
-		&digest.Challenge{Realm: d.realm, Nonce: cred.Nonce, Algorithm: "MD5", QOP: []string{"auth"}},
+		&digest.Challenge{Realm: cred.Realm, Nonce: cred.Nonce, Algorithm: "MD5", QOP: []string{"auth"}},
 		digest.Options{Method: method, URI: cred.URI, Count: cred.Nc, Cnonce: cred.Cnonce, Username: cred.Username, A1: ha1})
 	if err != nil {
-		return false
+		return ""
 	}
-	same := subtle.ConstantTimeCompare([]byte(want.Response), []byte(strings.ToLower(cred.Response))) == 1
-	return same && known
+	return want.Response
 }
 
 // samePlace keeps credentials made for one number from calling another.

@@ -35,7 +35,7 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 	}
 	who := party{trunk: s.trunkFrom(req)}
 	if who.trunk == nil {
-		login, ok := s.authenticate(req, tx, wire.StatusProxyAuthRequired)
+		login, ok := s.authenticate(ctx, req, tx, wire.StatusProxyAuthRequired)
 		if !ok {
 			return
 		}

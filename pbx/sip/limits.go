@@ -1,12 +1,16 @@
 package sip
 
 import (
+	"context"
 	"net/netip"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	wire "github.com/emiago/sipgo/sip"
+	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"cabline/pbx/gate"
 )
 
 // Whoever is neither a trunk nor registered may ask this much; more is not
@@ -14,41 +18,61 @@ import (
 const (
 	strangerRate  = 20  // requests a second, from one address
 	strangerBurst = 200 // at once
-	wrongCost     = 20  // of a request with wrong credentials
 	strangersMax  = 20000
 )
 
-// strangers holds the allowances of addresses, the lately seen ones.
-type strangers struct {
-	mu     sync.Mutex
-	recent map[netip.Addr]*rate.Limiter
-	older  map[netip.Addr]*rate.Limiter
+// stranger is who a request may come from: an address, or a login that is at
+// home there, and so does not pay for its neighbours.
+type stranger struct {
+	household netip.Prefix
+	login     string
 }
 
-// allow charges an address; false: it has asked too much.
-func (s *strangers) allow(from netip.Addr, cost int) bool {
+// strangers holds the allowances of those lately seen.
+type strangers struct {
+	mu     sync.Mutex
+	recent map[stranger]*rate.Limiter
+	older  map[stranger]*rate.Limiter
+}
+
+// allow charges for a request; false: there have been too many.
+func (s *strangers) allow(who stranger) bool {
 	s.mu.Lock()
-	l := s.recent[from]
+	l := s.recent[who]
 	if l == nil {
-		if l = s.older[from]; l == nil {
+		if l = s.older[who]; l == nil {
 			l = rate.NewLimiter(strangerRate, strangerBurst)
 		}
 		if s.recent == nil || len(s.recent) >= strangersMax {
-			s.recent, s.older = map[netip.Addr]*rate.Limiter{}, s.recent
+			s.recent, s.older = map[stranger]*rate.Limiter{}, s.recent
 		}
-		s.recent[from] = l
+		s.recent[who] = l
 	}
 	s.mu.Unlock()
-	return l.AllowN(time.Now(), cost)
+	return l.Allow()
 }
 
 // welcome says whether a request outside a dialog is dealt with at all.
 func (s *Server) welcome(req *wire.Request) bool {
-	source, err := netip.ParseAddrPort(req.Source())
-	if err != nil {
+	if s.known(req) {
+		return true
+	}
+	source, login := sourceOf(req), s.claimed(req)
+	who := stranger{household: gate.Household(source)}
+	if s.cfg.Gate.AtHome(source, login) {
+		who.login = login
+	}
+	if !source.IsValid() || s.shut(req, login) || !s.strangers.allow(who) {
+		s.dropped.Add(1)
 		return false
 	}
-	return s.known(req) || s.strangers.allow(source.Addr().Unmap(), 1)
+	return true
+}
+
+// shut says whether a login is not looked at from where a request comes. A device
+// that is registered keeps its own.
+func (s *Server) shut(req *wire.Request, login string) bool {
+	return s.cfg.Gate.Closed(sourceOf(req), login) && s.register.at(login, req.Transport(), req.Source()) == nil
 }
 
 // known says whether a request comes from a trunk or a registered device.
@@ -56,9 +80,56 @@ func (s *Server) known(req *wire.Request) bool {
 	return s.trunkFrom(req) != nil || s.register.knows(req.Transport(), req.Source())
 }
 
-// charge makes wrong credentials dear.
-func (s *Server) charge(req *wire.Request) {
-	if source, err := netip.ParseAddrPort(req.Source()); err == nil {
-		s.strangers.allow(source.Addr().Unmap(), wrongCost)
+// maxLogin is the length of a login worth looking at, in bytes.
+const maxLogin = 64
+
+// claimed is the login a request is about: of its credentials, or the one that
+// it will be challenged for.
+func (s *Server) claimed(req *wire.Request) string {
+	header, login := "proxy-authorization", ""
+	if from := req.From(); from != nil {
+		login = from.Address.User
 	}
+	if to := req.To(); req.Method == wire.REGISTER && to != nil {
+		header, login = "authorization", to.Address.User
+	}
+	if cred := s.digest.credentials(req, header); cred != nil {
+		login = cred.Username
+	}
+	return truncate(login, maxLogin)
+}
+
+// guessed counts wrong credentials and says so when that bans somebody.
+func (s *Server) guessed(ctx context.Context, req *wire.Request, login string) {
+	for _, ban := range s.cfg.Gate.Failed(sourceOf(req), truncate(login, maxLogin)) {
+		zerolog.Ctx(ctx).Warn().EmbedObject(ban).Msg("banned for wrong passwords")
+	}
+}
+
+// sourceOf is the address a request comes from; zero: it has none.
+func sourceOf(req *wire.Request) netip.Addr {
+	source, err := netip.ParseAddrPort(req.Source())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return source.Addr().Unmap()
+}
+
+// Dropped counts the messages that were not answered: of scanners, of sources
+// that are banned, and what exceeded a stranger's allowance.
+func (s *Server) Dropped() uint64 { return s.dropped.Load() }
+
+// pending counts the transactions of requests that are not over.
+type pending struct{ n atomic.Int64 }
+
+// begin counts one, unless there are max already.
+func (p *pending) begin(tx *wire.ServerTx, max int) bool {
+	if p.n.Add(1) > int64(max) {
+		p.n.Add(-1)
+		return false
+	}
+	if !tx.OnTerminate(func(string, error) { p.n.Add(-1) }) {
+		p.n.Add(-1)
+	}
+	return true
 }

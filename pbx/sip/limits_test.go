@@ -12,6 +12,7 @@ import (
 	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/pbx"
+	"cabline/pbx/gate"
 )
 
 func TestAStrangerWhoAsksTooMuchIsNotAnsweredAnyMore(t *testing.T) {
@@ -60,26 +61,12 @@ func TestNoConnectionIsOpenedThatWeDidNotAskFor(t *testing.T) {
 	}
 }
 
-func TestWrongPasswordsAreDear(t *testing.T) {
-	var s strangers
-	from, guesses := netip.MustParseAddr("192.0.2.1"), 0
-	for guesses <= strangerBurst && s.allow(from, 1) && s.allow(from, wrongCost) {
-		guesses++
-	}
-	if guesses > strangerBurst/wrongCost {
-		t.Error("guesses at once:", guesses)
-	}
-	if !s.allow(netip.MustParseAddr("192.0.2.2"), 1) {
-		t.Error("another address pays for it")
-	}
-}
-
 func TestStrangersAreForgotten(t *testing.T) {
 	var s strangers
 	addr := netip.MustParseAddr("10.0.0.0")
 	for range 5 * strangersMax {
 		addr = addr.Next()
-		s.allow(addr, 1)
+		s.allow(stranger{household: gate.Household(addr)})
 	}
 	if n := len(s.recent) + len(s.older); n > 2*strangersMax {
 		t.Error("remembered:", n)
@@ -142,6 +129,18 @@ func TestConnectionsFromOneAddressAreCapped(t *testing.T) {
 	for _, conn := range open {
 		conn.Close()
 	}
+}
+
+func TestWebSocketsFromOneAddressAreCappedWith503(t *testing.T) {
+	b := start(t, answerAll, nil)
+	for range maxSocketsPer {
+		b.sockets.open(netip.MustParseAddr("127.0.0.1"))
+	}
+	if got := upgrade(t, b.web(), "Sec-WebSocket-Protocol: sip\r\n"); !strings.Contains(got, " 503 ") || message(got).header("Retry-After") == "" {
+		t.Errorf("got %s", got)
+	}
+	b.sockets.close(netip.MustParseAddr("127.0.0.1"))
+	b.page() // fails where there is no room
 }
 
 func TestAPanicInAHandlerIsAnswered500(t *testing.T) {

@@ -20,6 +20,7 @@ func (s *Server) tagRequest(msg wire.Message) {
 		return
 	}
 	if !s.screen(req) {
+		s.dropped.Add(1)
 		drop(req)
 		return
 	}
@@ -62,6 +63,11 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 	if req.Method == wire.ACK {
 		defer tx.Terminate() // sipgo makes a transaction even of this
 	}
+	if req.Method != wire.ACK && !s.pending.begin(tx, s.cfg.maxPending) {
+		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
+		tx.Terminate()
+		return
+	}
 	code := invalid(req)
 	if code == 0 {
 		tag, _ := req.To().Params.Get("tag")
@@ -97,7 +103,9 @@ func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.
 	case wire.REGISTER:
 		s.registered(ctx, req, tx)
 	case wire.CANCEL: // of no INVITE we know, yet
-		s.cancels.note(req)
+		if s.known(req) {
+			s.cancels.note(req)
+		}
 		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
 	case wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
 		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)

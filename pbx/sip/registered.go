@@ -18,17 +18,23 @@ const (
 
 // authenticate returns who sent a request by the credentials in it, or answers
 // it: code is the challenge (401 or 407).
-func (s *Server) authenticate(req *wire.Request, tx *wire.ServerTx, code int) (login string, ok bool) {
+func (s *Server) authenticate(ctx context.Context, req *wire.Request, tx *wire.ServerTx, code int) (login string, ok bool) {
 	ask, given := "WWW-Authenticate", "authorization"
 	if code == wire.StatusProxyAuthRequired {
 		ask, given = "Proxy-Authenticate", "proxy-authorization"
 	}
-	login, v := s.digest.judge(req, given)
-	switch v {
+	cred := s.digest.credentials(req, given)
+	if cred != nil && s.shut(req, cred.Username) {
+		s.dropped.Add(1)
+		tx.Terminate()
+		return "", false
+	}
+	switch v := s.digest.judge(req, cred); v {
 	case right:
-		return login, true
+		s.cfg.Gate.Passed(sourceOf(req), cred.Username)
+		return cred.Username, true
 	case wrong:
-		s.charge(req)
+		s.guessed(ctx, req, cred.Username)
 		s.answer(req, tx, wire.StatusForbidden)
 	default:
 		s.answer(req, tx, code, wire.NewHeader(ask, s.digest.challenge(req.Source(), v == stale)))
@@ -39,7 +45,7 @@ func (s *Server) authenticate(req *wire.Request, tx *wire.ServerTx, code int) (l
 
 // registered deals with a REGISTER (RFC 3261 §10.3).
 func (s *Server) registered(ctx context.Context, req *wire.Request, tx *wire.ServerTx) {
-	login, ok := s.authenticate(req, tx, wire.StatusUnauthorized)
+	login, ok := s.authenticate(ctx, req, tx, wire.StatusUnauthorized)
 	if !ok {
 		return
 	}

@@ -40,6 +40,8 @@ type Server struct {
 	register  *registrar
 	cancels   cancels // that came before their INVITE
 	strangers strangers
+	dropped   atomic.Uint64
+	pending   pending
 	partings  partings
 	log       *libraryLog // of sipgo
 
