@@ -29,6 +29,9 @@ type Call struct {
 	// the call: phones that ring on for a moment after another was answered.
 	aside sync.WaitGroup
 
+	// news tells whoever waits in the call that there is a notice for the client.
+	news chan struct{}
+
 	seen    atomic.Pointer[view]
 	changed func()
 	tell    func(Event) // nil: nobody wants to know
@@ -96,6 +99,14 @@ func (c *Call) missed(to Endpoint, party Role, started time.Time, err error) {
 	c.cdr.Legs = append(c.cdr.Legs, record)
 }
 
+// hasNews tells the call that a notice waits for its client.
+func (c *Call) hasNews() {
+	select {
+	case c.news <- struct{}{}:
+	default: // it is told already
+	}
+}
+
 func (c *Call) record(i int, leg Leg) LegRecord {
 	record := leg.Record()
 	record.Party = c.cdr.Legs[i].Party
@@ -118,6 +129,7 @@ func (s *Switchboard) newCall(kind Kind, line Line) *Call {
 		cdr:     CDR{ID: rand.Text()[:12], Kind: kind, Line: line.Number, Branch: line.Branch, Started: time.Now()},
 		line:    line,
 		voice:   s.voice(line.Language),
+		news:    make(chan struct{}, 1),
 		changed: s.changes.signal,
 		tell:    s.Tell,
 	}
@@ -176,6 +188,9 @@ func (s *Switchboard) finish(ctx context.Context, call *Call, err error) {
 		log.Error().Err(saved).Msg("save CDR")
 	}
 	s.live.remove(cdr.ID)
+	if s.Notices != nil {
+		s.Notices.callEnded()
+	}
 	s.changes.signal()
 	entry := log.Info()
 	if cdr.Result == unforeseen {

@@ -11,7 +11,7 @@ type CDR struct {
 	ID      string // of the call
 	Kind    Kind
 	Line    Phone // the firm's number
-	From    Phone // who called; for connect: the client
+	From    Phone // who called; for connect and notice: the client
 	To      Phone // who was meant: the driver, the forward target, the number dialled
 	OrderID string
 	Branch  string
@@ -36,6 +36,7 @@ const (
 	KindConnect  Kind = "connect"
 	KindForward  Kind = "forward"
 	KindOutgoing Kind = "outgoing"
+	KindNotice   Kind = "notice"
 )
 
 // Step is one thing that happened in a call, in words a person reads: "order
@@ -65,6 +66,7 @@ var endings = []struct {
 	{ErrShutdown, "shutdown"},
 	{ErrNotAllowed, "not allowed"},
 	{ErrNoOrder, "no order"},
+	{errSuperseded, "superseded"},
 	{ErrHungUp, "hung up"},
 	{context.DeadlineExceeded, "timeout"},
 	{context.Canceled, "cancelled"},

@@ -91,7 +91,7 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 }
 
 // within keeps ctx's limit even over a Dispatch that forgets it.
-func within[Found any](ctx context.Context, lookUp func(context.Context, Phone) (Found, error), phone Phone) (Found, error) {
+func within[By, Found any](ctx context.Context, lookUp func(context.Context, By) (Found, error), by By) (Found, error) {
 	type answer struct {
 		found Found
 		err   error
@@ -103,7 +103,7 @@ func within[Found any](ctx context.Context, lookUp func(context.Context, Phone) 
 				answered <- answer{err: fmt.Errorf("panic: %v", fault)}
 			}
 		}()
-		found, err := lookUp(ctx, phone)
+		found, err := lookUp(ctx, by)
 		answered <- answer{found, err}
 	}()
 	select {

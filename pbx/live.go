@@ -72,6 +72,21 @@ func (l *liveCalls) find(id string) (liveCall, bool) {
 	return c, ok
 }
 
+// with is a call that a number is a party of, nil when there is none.
+func (l *liveCalls) with(number Phone) *Call {
+	if number == "" {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.calls {
+		if cdr := &c.call.seen.Load().cdr; cdr.From == number || cdr.To == number {
+			return c.call
+		}
+	}
+	return nil
+}
+
 // Live is the calls in progress, oldest first, as they stand.
 func (s *Switchboard) Live() []CDR {
 	s.live.mu.Lock()

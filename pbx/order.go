@@ -3,6 +3,7 @@ package pbx
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -42,6 +43,9 @@ func (s Status) Active() bool {
 	return true
 }
 
+// known says that a status is one of ours, and not one kept as it came.
+func (s Status) known() bool { return slices.Contains(Statuses, s) }
+
 // Order is a ride as the dispatch system knows it.
 type Order struct {
 	ID         string
@@ -61,6 +65,34 @@ type Order struct {
 	TakenBy    []string // logins of the operators who took it; their phones ring first
 	Created    time.Time
 	Updated    time.Time
+}
+
+// older says that dispatch gave an order as it was before another.
+func (o Order) older(than Order) bool {
+	return !o.Updated.IsZero() && !than.Updated.IsZero() && o.Updated.Before(than.Updated)
+}
+
+// renewed is an order with what dispatch says of it now; what it leaves out
+// stays as it was.
+func (o Order) renewed(now Order) Order {
+	if now.Phone == "" {
+		now.Phone = o.Phone
+	}
+	if now.Line == "" {
+		now.Line = o.Line
+	}
+	if now.Status == o.Status { // a new status is another car, another time
+		if now.Car == (Car{}) {
+			now.Car = o.Car
+		}
+		if now.ETA == nil {
+			now.ETA = o.ETA
+		}
+		if now.Driver == "" {
+			now.Driver = o.Driver
+		}
+	}
+	return now
 }
 
 // Car is the car assigned to an order; each field may be empty.

@@ -24,6 +24,8 @@ type Switchboard struct {
 	// MayDial lists the beginnings of numbers ("+7") that operators may dial
 	// besides the clients and drivers of active orders.
 	MayDial []string
+	// Notices calls clients about news; may be nil. Serve runs it.
+	Notices *Autodial
 	// LookedUp is told how long each order look-up took; may be nil.
 	LookedUp func(took time.Duration, err error)
 	// Tell is given what happens in calls, as it happens; may be nil. It must not
@@ -100,6 +102,9 @@ func (s *Switchboard) init() {
 func (s *Switchboard) Serve(ctx context.Context) {
 	s.init()
 	var stories sync.WaitGroup
+	if s.Notices != nil {
+		stories.Go(func() { s.Notices.serve(ctx) })
+	}
 	for {
 		select {
 		case story := <-s.started:

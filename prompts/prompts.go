@@ -36,11 +36,23 @@ const (
 	MenuDriver         ID = "menu_driver"        // key 1
 	MenuOperator       ID = "menu_operator"      // key 2
 	MenuRepeat         ID = "menu_repeat"        // key 9
+
+	// Of calls that tell a client news.
+	NoticeGreeting  ID = "notice_greeting"   // who calls
+	MenuKeepLooking ID = "menu_keep_looking" // key 1, where no car was found
+	MenuComingOut   ID = "menu_coming_out"   // key 3
+	MenuFiveMinutes ID = "menu_five_minutes" // key 4
+	MenuCancel      ID = "menu_cancel"       // key 6
+	AnswerPassedOn  ID = "answer_passed_on"  // dispatch is told what the client answered
+	AnswerLooking   ID = "answer_looking"    // a car is looked for again
+	AnswerCancelled ID = "answer_cancelled"  // the order is cancelled
+	AnswerRefused   ID = "answer_refused"    // dispatch says no; the client goes to an operator
 )
 
 // IDs is every prompt there is.
 var IDs = []ID{Greeting, Invalid, ConnectingDriver, ConnectingOperator, ConnectingClient, DriverBusy, DriverNoAnswer,
-	DriverUnreachable, PleaseWait, Sorry, MenuDriver, MenuOperator, MenuRepeat}
+	DriverUnreachable, PleaseWait, Sorry, MenuDriver, MenuOperator, MenuRepeat,
+	NoticeGreeting, MenuKeepLooking, MenuComingOut, MenuFiveMinutes, MenuCancel, AnswerPassedOn, AnswerLooking, AnswerCancelled, AnswerRefused}
 
 // Facts are what may be said about an order. A fact that is empty, or has no
 // sound, is left out together with its label.

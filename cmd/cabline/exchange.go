@@ -138,6 +138,7 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 		operators = append(operators, pbx.Operator{Login: o.Login, Name: o.Name, Branches: o.Branches})
 	}
 	board.SetOperators(operators)
+	board.Notices = x.autodial(board)
 	return board, nil
 }
 

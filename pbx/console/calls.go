@@ -15,7 +15,7 @@ import (
 // cdrJSON is a call: over, or as it stands. Times that never were are null.
 type cdrJSON struct {
 	ID       string     `json:"id"`
-	Kind     string     `json:"kind" enum:"inbound,connect,forward,outgoing"`
+	Kind     string     `json:"kind" enum:"inbound,connect,forward,outgoing,notice"`
 	Line     string     `json:"line" doc:"The firm's number"`
 	From     string     `json:"from" doc:"Who called, or the client of a connect; empty: withheld"`
 	To       string     `json:"to" doc:"Who was meant: the driver, the number dialled"`
