@@ -178,7 +178,9 @@ func (a *Autodial) resume(ctx context.Context) (rest time.Duration) {
 		err = a.Store.AdoptNotices(ctx, numbers, a.Board.lineFor("").Number)
 	}
 	if err != nil {
-		zerolog.Ctx(ctx).Error().Err(err).Msg("notices left by the process before")
+		if ctx.Err() == nil {
+			zerolog.Ctx(ctx).Error().Err(err).Msg("notices left by the process before")
+		}
 		return afterFault
 	}
 	for _, r := range left {
