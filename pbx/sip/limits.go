@@ -21,9 +21,9 @@ const (
 	strangersMax  = 20000
 )
 
-// stranger is who a request may come from: an address, or a login that is at
+// asker is who a request may come from: an address, or a login that is at
 // home there, and so does not pay for its neighbours.
-type stranger struct {
+type asker struct {
 	household netip.Prefix
 	login     string
 }
@@ -31,12 +31,12 @@ type stranger struct {
 // strangers holds the allowances of those lately seen.
 type strangers struct {
 	mu     sync.Mutex
-	recent map[stranger]*rate.Limiter
-	older  map[stranger]*rate.Limiter
+	recent map[asker]*rate.Limiter
+	older  map[asker]*rate.Limiter
 }
 
 // allow charges for a request; false: there have been too many.
-func (s *strangers) allow(who stranger) bool {
+func (s *strangers) allow(who asker) bool {
 	s.mu.Lock()
 	l := s.recent[who]
 	if l == nil {
@@ -44,7 +44,7 @@ func (s *strangers) allow(who stranger) bool {
 			l = rate.NewLimiter(strangerRate, strangerBurst)
 		}
 		if s.recent == nil || len(s.recent) >= strangersMax {
-			s.recent, s.older = map[stranger]*rate.Limiter{}, s.recent
+			s.recent, s.older = map[asker]*rate.Limiter{}, s.recent
 		}
 		s.recent[who] = l
 	}
@@ -58,7 +58,7 @@ func (s *Server) welcome(req *wire.Request) bool {
 		return true
 	}
 	source, login := sourceOf(req), s.claimed(req)
-	who := stranger{household: gate.Household(source)}
+	who := asker{household: gate.Household(source)}
 	if s.cfg.Gate.AtHome(source, login) {
 		who.login = login
 	}

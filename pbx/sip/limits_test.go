@@ -66,7 +66,7 @@ func TestStrangersAreForgotten(t *testing.T) {
 	addr := netip.MustParseAddr("10.0.0.0")
 	for range 5 * strangersMax {
 		addr = addr.Next()
-		s.allow(stranger{household: gate.Household(addr)})
+		s.allow(asker{household: gate.Household(addr)})
 	}
 	if n := len(s.recent) + len(s.older); n > 2*strangersMax {
 		t.Error("remembered:", n)
