@@ -117,12 +117,14 @@ type Stats struct {
 	Sent      uint64        // RTP packets said to the party
 	Lost      uint64        // gaps in the party's sequence numbers (RFC 3550 §A.3)
 	Dropped   uint64        // packets from strangers, malformed, or of unknown payload type
+	Late      uint64        // packets that came after one said later (reordering)
 	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
 	LastHeard time.Time     // arrival of the last packet; zero: never
 
 	// Silence is for how long the party has sent nothing though it should; 0
-	// before anything is agreed with it, and on hold. See Watch.
-	Silence time.Duration
+	// before anything is agreed with it, and on hold. See Watch. LongestSilence
+	// is the longest after its first packet.
+	Silence, LongestSilence time.Duration
 
 	// One audio packet in sixteen is looked into, beginning with the first.
 	Sampled   uint64 // looked into

@@ -14,7 +14,9 @@ type Reception struct {
 	first    time.Time
 	last     time.Time
 	awaited  time.Time // since when the party should speak; zero: it need not
-	jitter   float64   // samples, as in §A.8
+	longest  time.Duration
+	late     uint64
+	jitter   float64 // samples, as in §A.8
 
 	audio     uint64 // packets of audio, of which each 16th is looked into
 	sampled   uint64
@@ -37,6 +39,7 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 	if r.received == 0 {
 		r.first = now
 	}
+	r.longest = r.pause(now)
 	r.received++
 	r.last = now
 	step := int16(p.Seq - uint16(r.max))
@@ -47,6 +50,8 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 		r.expectedThen, r.gotThen = 0, 0
 	} else if step > 0 {
 		r.max += uint32(step)
+	} else if step < 0 {
+		r.late++
 	}
 	r.got++
 	if !p.Event { // an event's timestamp stands still
@@ -58,10 +63,19 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 func (r *Reception) Await(yes bool) {
 	switch {
 	case !yes:
+		r.longest = r.pause(time.Now())
 		r.awaited = time.Time{}
 	case r.awaited.IsZero():
 		r.awaited = time.Now()
 	}
+}
+
+// pause is the longest silence up to now of a party that has spoken.
+func (r *Reception) pause(now time.Time) time.Duration {
+	if r.received == 0 || r.awaited.IsZero() {
+		return r.longest
+	}
+	return max(r.longest, min(now.Sub(r.last), now.Sub(r.awaited)))
 }
 
 // sampleEvery is how many packets of audio stand for one that is looked into.
@@ -125,6 +139,7 @@ func (r *Reception) Fill(s *Stats) {
 	if !r.awaited.IsZero() {
 		s.Silence = min(time.Since(r.awaited), time.Since(r.last))
 	}
+	s.Late, s.LongestSilence = r.late, r.pause(time.Now())
 	s.Sampled, s.Soundless = r.sampled, r.soundless
 	s.Jitter = time.Duration(r.jitter * float64(time.Second) / Rate)
 }

@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cabline/media/g711"
@@ -46,6 +47,48 @@ func TestLossAndJitter(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPacketsThatCameOutOfOrderAreCounted(t *testing.T) {
+	var r Reception
+	for _, seq := range []uint16{65534, 65535, 1, 0, 2, 4, 3, 3} {
+		r.Take(&Packet{Source: 1, Seq: seq}, time.Now())
+	}
+	var s Stats
+	if r.Fill(&s); s.Late != 3 || s.Lost != 0 || s.Received != 8 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestTheLongestSilenceIsOfAPartyThatSpokeAndDoesNotHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Reception
+		longest := func() time.Duration {
+			var s Stats
+			r.Fill(&s)
+			return s.LongestSilence
+		}
+		for _, step := range []struct {
+			name string
+			do   func()
+			wait time.Duration
+			want time.Duration
+		}{
+			{"rings", func() { r.Await(true) }, 25 * time.Second, 0},
+			{"speaks", func() { r.Take(&Packet{}, time.Now()) }, 3 * time.Second, 3 * time.Second},
+			{"speaks again", func() { r.Take(&Packet{}, time.Now()) }, time.Second, 3 * time.Second},
+			{"holds", func() { r.Await(false) }, time.Hour, 3 * time.Second},
+			{"is back", func() { r.Await(true) }, 2 * time.Second, 3 * time.Second},
+			{"is still not heard", func() {}, 2 * time.Second, 4 * time.Second},
+			{"speaks at last", func() { r.Take(&Packet{}, time.Now()) }, 0, 4 * time.Second},
+		} {
+			step.do()
+			time.Sleep(step.wait)
+			if got := longest(); got != step.want {
+				t.Errorf("%s: %v", step.name, got)
+			}
+		}
+	})
 }
 
 func TestWhichPacketsAreSoundless(t *testing.T) {

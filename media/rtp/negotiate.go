@@ -164,6 +164,9 @@ func (p *Port) agree(there party, secret sdes) error {
 	p.pressing.UseEvents(len(there.events) > 0)
 	p.pressed.Inband(p.keys == KeysInBand || p.keys == KeysAuto && len(there.events) == 0)
 	t.held = !there.direction.hears()
+	if size := newPacking(there.length); size == nil || t.packing == nil || size.size != t.packing.size {
+		t.packing = size
+	}
 	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
 	if len(there.events) > 0 {
 		t.event = there.events[0]

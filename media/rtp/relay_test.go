@@ -232,6 +232,57 @@ func TestTheLastPacketsOfACallAreNotHeardInTheNext(t *testing.T) {
 	})
 }
 
+func TestAPartyThatNeverSpokeIsNotHeardInTheNextCallEither(t *testing.T) {
+	onBothWires(t, Config{Ports: freePair(t)}, func(t *testing.T, r *Relay) {
+		zombie, b := newPhone(t), newPhone(t)
+		p := openPort(t, r, LatchFirst)
+		zombie.call(p, "8")
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		p = openPort(t, r, LatchFirst)
+		var sink catcher
+		p.Plug(&sink)
+		b.call(p, "8")
+		zombie.say([]byte("old"), 160)
+		until(t, "the old party was refused", func() bool { return p.Stats().Dropped == 1 })
+		b.say([]byte("new"), 160)
+		until(t, "the new party was heard", func() bool { return p.Stats().Received == 1 })
+		if got := sink.all(); len(got) != 1 || got[0] != "new" {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestAPartyThatChangesItsSourceIsHeardOn(t *testing.T) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
+		a, b := newPhone(t), newPhone(t)
+		pa, pb := openPort(t, r, LatchFirst), openPort(t, r, LatchFirst)
+		a.call(pa, "8")
+		b.call(pb, "8")
+		media.Cross(pa, pb)
+		for range 4 { // a switch behind the carrier's gateway, without a word in SIP
+			a.hum(440, 20)
+			a.packet.SSRC += 77
+			a.packet.SequenceNumber += 12345
+			a.packet.Timestamp -= 1_000_000
+		}
+		until(t, "b heard all", func() bool { return len(b.all()) == 80 })
+		heard := b.all()
+		for i, p := range heard[1:] {
+			if last := heard[i]; p.SSRC != last.SSRC || p.SequenceNumber != last.SequenceNumber+1 || p.Timestamp-last.Timestamp < 160 || p.Timestamp-last.Timestamp > 80000 {
+				t.Errorf("%v after %v", p.Header, last.Header)
+			}
+		}
+		if s := pa.Stats(); s.Lost != 0 || s.Received != 80 {
+			t.Errorf("%+v", s)
+		}
+		if share := power(b.sound()[:20*160], 440); share < 0.95 {
+			t.Errorf("%.2f of it is the tone", share)
+		}
+	})
+}
+
 func TestTranscodingKeepsTheSound(t *testing.T) {
 	alaw := media.Tone("x", []float64{440}, time.Second).ALaw
 	b := append([]byte(nil), alaw...)

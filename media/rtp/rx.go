@@ -131,12 +131,9 @@ func (p *Port) follow(from netip.AddrPort) {
 	p.tx.redirect(from)
 }
 
-// last is who was heard last, if anyone.
+// last is who was heard last, or should have been; zero: nobody.
 func (r *rx) last() netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.latched {
-		return netip.AddrPort{}
-	}
 	return r.from
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"cabline/media"
 )
@@ -61,6 +62,7 @@ type mediaLine struct {
 	direction      direction
 	rtcp           uint16            // a=rtcp (RFC 3605), 0: the port after
 	mux            bool              // a=rtcp-mux
+	ptime, longest time.Duration     // a=ptime, a=maxptime; 0: not said
 	crypto         []crypto          // of a=crypto those we can follow
 	names          map[string]string // a=rtpmap: the encoding by format, in capitals
 }
@@ -141,12 +143,34 @@ func (m *mediaLine) attribute(value string) error {
 		m.rtcp = uint16(port)
 	case "rtcp-mux":
 		m.mux = true
+	case "ptime":
+		m.ptime = milliseconds(rest)
+	case "maxptime":
+		m.longest = milliseconds(rest)
 	case "crypto":
 		if c, ok := readCrypto(rest); ok && len(m.crypto) < maxCrypto {
 			m.crypto = append(m.crypto, c)
 		}
 	}
 	return nil
+}
+
+// milliseconds reads a length of packets; 0: it is none.
+func milliseconds(s string) time.Duration {
+	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || n < 0 || n > 1000 {
+		return 0
+	}
+	return time.Duration(n * float64(time.Millisecond))
+}
+
+// length is how long packets the party wants are.
+func (m *mediaLine) length() time.Duration {
+	length := cmp.Or(m.ptime, media.FrameTime)
+	if m.longest > 0 {
+		length = min(length, m.longest)
+	}
+	return length
 }
 
 // party is what the other side wants, as one m= line of its SDP says.
@@ -159,6 +183,7 @@ type party struct {
 
 	profile string // of the m= line
 	mux     bool
+	length  time.Duration // of packets
 	crypto  []crypto // in their order; none: plain RTP
 
 	codecs []codec // in their order
@@ -215,7 +240,7 @@ func find(lines []mediaLine, want Security) (party, error) {
 var profiles = map[string]bool{"RTP/AVP": false, "RTP/AVPF": false, "RTP/SAVP": true, "RTP/SAVPF": true}
 
 func (m *mediaLine) party() (party, error) {
-	p := party{direction: m.direction, profile: m.protocol, mux: m.mux, crypto: m.crypto}
+	p := party{direction: m.direction, profile: m.protocol, mux: m.mux, length: m.length(), crypto: m.crypto}
 	addr, err := m.address()
 	if err != nil {
 		return party{}, err

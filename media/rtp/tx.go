@@ -24,6 +24,8 @@ type tx struct {
 	audio uint8 // payload types as the party numbers them
 	event uint8
 
+	packing *packing // nil: as they come
+
 	packets, octets uint64
 }
 
@@ -34,13 +36,22 @@ func (p *Port) WriteRTP(pk *media.Packet) {
 	}
 }
 
-// say sends a packet.
+// say sends a packet, or some of another length.
 func (t *tx) say(pk *media.Packet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || t.held || !t.to.IsValid() {
 		return
 	}
+	if t.packing != nil && !pk.Event {
+		t.packing.take(pk, t.send)
+		return
+	}
+	t.send(pk)
+}
+
+// send sends a packet. t.mu is held.
+func (t *tx) send(pk *media.Packet) {
 	payloadType := t.audio
 	switch {
 	case pk.Event:
