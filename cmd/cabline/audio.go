@@ -7,7 +7,18 @@ import (
 
 // openRTP opens the audio of one leg as its trunk or phone wants it.
 func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
-	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise, SRTP: security(o.SRTP), Keys: keys(o.DTMF)})
+	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise,
+		SRTP: security(o.SRTP), Keys: keys(o.DTMF), Latching: latching(o.Symmetric)})
+}
+
+func latching(s sip.Symmetry) rtp.Latching {
+	switch s {
+	case sip.SymmetryOff:
+		return rtp.LatchOff
+	case sip.SymmetryAlways:
+		return rtp.LatchAlways
+	}
+	return rtp.LatchFirst
 }
 
 func security(s sip.SRTP) rtp.Security {

@@ -49,3 +49,11 @@ func TestTheAudioOfALegIsOfferedAsItsTrunkSays(t *testing.T) {
 		}
 	}
 }
+
+func TestSymmetryIsLatching(t *testing.T) {
+	for in, want := range map[sip.Symmetry]rtp.Latching{"": rtp.LatchFirst, sip.SymmetryFirst: rtp.LatchFirst, sip.SymmetryOff: rtp.LatchOff, sip.SymmetryAlways: rtp.LatchAlways} {
+		if got := latching(in); got != want {
+			t.Errorf("%q is %d", in, got)
+		}
+	}
+}

@@ -189,7 +189,7 @@ func (x *exchange) sipConfig() sip.Config {
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
 			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
-			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP),
+			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric),
 			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
 			Options: t.Options, Failover: t.Failover})
 	}

@@ -184,7 +184,7 @@ type party struct {
 	profile string // of the m= line
 	mux     bool
 	length  time.Duration // of packets
-	crypto  []crypto // in their order; none: plain RTP
+	crypto  []crypto      // in their order; none: plain RTP
 
 	codecs []codec // in their order
 	events []uint8 // payload types of telephone-event/8000

@@ -78,6 +78,8 @@ type Trunk struct {
 	DTMF DTMF // how keys travel
 	SRTP SRTP // whether audio is encrypted
 
+	Symmetric Symmetry // whose audio is taken
+
 	Prack      bool       // provisional responses are confirmed wherever the carrier can (RFC 3262)
 	EarlyMedia EarlyMedia // what becomes of the sound it sends before the answer
 	Redirects  bool       // its 3xx are followed, to numbers of its own
@@ -107,12 +109,24 @@ const (
 	SRTPRequired SRTP = "required" // no call without
 )
 
+// Symmetry is what becomes of a trunk's audio when it comes from another address
+// than the SDP's (symmetric RTP, RFC 4961).
+type Symmetry string
+
+// The degrees of symmetry.
+const (
+	SymmetryFirst  Symmetry = "first"  // the default: the first packet's address, and no other then
+	SymmetryOff    Symmetry = "off"    // only the SDP's
+	SymmetryAlways Symmetry = "always" // every packet's
+)
+
 // RTPOptions are what the audio of a leg over RTP has to suit.
 type RTPOptions struct {
 	Bind      netip.Addr // may be unspecified
 	Advertise netip.Addr // what to put into SDP
 	DTMF      DTMF       // of the trunk; empty: auto
 	SRTP      SRTP       // of the trunk; empty: off
+	Symmetric Symmetry   // of the trunk; empty: first
 }
 
 // EarlyMedia is what becomes of the sound a carrier sends before a call is

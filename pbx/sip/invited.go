@@ -207,7 +207,7 @@ func (s *Server) openAudio(p path, t *trunk, offer []byte) (Audio, error) {
 	if !browser {
 		o := RTPOptions{Bind: p.bind, Advertise: p.here, SRTP: SRTPOffered} // plain where a phone has none
 		if t != nil {
-			o.DTMF, o.SRTP = t.DTMF, t.SRTP
+			o.DTMF, o.SRTP, o.Symmetric = t.DTMF, t.SRTP, t.Symmetric
 		}
 		audio, err := s.cfg.RTP(o)
 		if err != nil {

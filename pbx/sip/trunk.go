@@ -47,6 +47,9 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	if !slices.Contains([]DTMF{"", DTMFAuto, DTMFEvents, DTMFInfo, DTMFInBand}, t.DTMF) || !slices.Contains([]SRTP{"", SRTPOff, SRTPOffered, SRTPRequired}, t.SRTP) {
 		return nil, fmt.Errorf("trunk %q: DTMF %q or SRTP %q unknown", t.Name, t.DTMF, t.SRTP)
 	}
+	if !slices.Contains([]Symmetry{"", SymmetryOff, SymmetryFirst, SymmetryAlways}, t.Symmetric) {
+		return nil, fmt.Errorf("trunk %q: symmetry %q unknown", t.Name, t.Symmetric)
+	}
 	if !slices.Contains([]Identity{"", InFrom, InPAI, InPPI, InRPID}, t.Identity) || !slices.Contains([]Format{"", E164, Plain, National}, t.NumberFormat) {
 		return nil, fmt.Errorf("trunk %q: identity %q or number format %q unknown", t.Name, t.Identity, t.NumberFormat)
 	}

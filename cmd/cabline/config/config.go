@@ -89,6 +89,8 @@ type Trunk struct {
 	DTMF string `yaml:"dtmf"` // auto where the file has none
 	SRTP string `yaml:"srtp"` // off where the file has none
 
+	Symmetric string `yaml:"symmetric"` // first where the file has none
+
 	Prack      bool   `yaml:"prack"`
 	EarlyMedia string `yaml:"early_media"` // pass where the file has none
 	Redirects  bool   `yaml:"redirects"`

@@ -69,6 +69,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a transport of the trunk we lack", "channels: 4000", "transport: sctp", `7:116: trunks.transport: unknown "sctp"; known: udp, tcp, tls`},
 		{"a way of keys we lack", "channels: 4000", "dtmf: inbnd", `7:111: trunks.dtmf: unknown "inbnd"; did you mean "inband"?`},
 		{"a degree of encryption we lack", "channels: 4000", "srtp: maybe", `7:111: trunks.srtp: unknown "maybe"; known: off, offered, required`},
+		{"a degree of symmetry we lack", "channels: 4000", "symmetric: true", `7:116: trunks.symmetric: unknown "true"; known: off, first, always`},
 		{"a register that is neither", "channels: 4000", "register: maybe", `7:115: trunks.register: "maybe" is neither true nor false`},
 		{"a registration without a login", "channels: 4000", "register: true", `7:5: trunks: auth_user is missing; to register, write the login the carrier gave you`},
 		{"a login without a password", "channels: 4000", "auth_user: sip01", `7:5: trunk "carrier": password missing; set it in CABLINE_TRUNK_CARRIER_PASSWORD`},

@@ -144,6 +144,8 @@ func (r *reader) trunks(c *Config, env Env) {
 		t.DTMF, t.SRTP = cmp.Or(t.DTMF, "auto"), cmp.Or(t.SRTP, "off")
 		r.oneOf("trunks.dtmf", &t.DTMF, []string{"auto", "rfc4733", "info", "inband"})
 		r.oneOf("trunks.srtp", &t.SRTP, []string{"off", "offered", "required"})
+		t.Symmetric = cmp.Or(t.Symmetric, "first")
+		r.oneOf("trunks.symmetric", &t.Symmetric, []string{"off", "first", "always"})
 		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
 		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
 		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
