@@ -14,7 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"cabline/cmd/cabline/config"
@@ -28,20 +28,8 @@ const (
 	certificateSpare = 30 * 24 * time.Hour
 )
 
-// certificate is the firm's own, or a self-signed one.
-func certificate(cfg *config.Config, now time.Time) (tls.Certificate, error) {
-	if cfg.Web.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.Web.Cert, cfg.Web.Key)
-		if err != nil {
-			return cert, fmt.Errorf("web.cert: %w", err)
-		}
-		return cert, nil
-	}
-	return selfSigned(filepath.Join(cfg.Data, "web.pem"), names(cfg), now)
-}
-
-// names are what browsers may call us: the domain, the address, this machine's
-// addresses when we listen on all of them.
+// names are what browsers and phones may call us: the domain, the addresses,
+// this machine's when we listen on all of them.
 func names(cfg *config.Config) []string {
 	all := []string{"localhost"}
 	if cfg.Web.Domain != "" {
@@ -50,9 +38,17 @@ func names(cfg *config.Config) []string {
 	if cfg.SIP.Public.IsValid() {
 		all = append(all, cfg.SIP.Public.String())
 	}
-	listen := cfg.Web.Listen.Addr.Addr()
-	if !listen.IsUnspecified() {
-		return append(all, listen.String())
+	listen := []netip.Addr{cfg.Web.Listen.Addr.Addr()}
+	for _, l := range cfg.SIP.Listen {
+		if l.Transport == "tls" {
+			listen = append(listen, l.Addr.Addr())
+		}
+	}
+	if !slices.ContainsFunc(listen, netip.Addr.IsUnspecified) {
+		for _, a := range listen {
+			all = append(all, a.String())
+		}
+		return all
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -66,17 +62,18 @@ func names(cfg *config.Config) []string {
 	return all
 }
 
-func selfSigned(path string, names []string, now time.Time) (tls.Certificate, error) {
+// selfSigned makes a certificate and its key, in one file, if there is no good one.
+func selfSigned(path string, names []string, now time.Time) error {
 	kept, err := tls.LoadX509KeyPair(path, path)
 	if err == nil && stillGood(kept.Leaf, names, now) {
-		return kept, nil
+		return nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return kept, fmt.Errorf("%s cannot be read; delete it and a new one is made: %w", path, err)
+		return fmt.Errorf("%s cannot be read; delete it and a new one is made: %w", path, err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return kept, fmt.Errorf("certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "Cabline"},
@@ -94,18 +91,18 @@ func selfSigned(path string, names []string, now time.Time) (tls.Certificate, er
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return kept, fmt.Errorf("certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return kept, fmt.Errorf("certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return kept, fmt.Errorf("certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
-	return tls.X509KeyPair(text, text)
+	return nil
 }
 
 // stillGood: not about to end, and good for every name we go by now.

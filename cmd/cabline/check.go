@@ -38,7 +38,7 @@ func (c checkCommand) Run(ctx context.Context, to terminal) error {
 	}
 	v.data()
 	v.voices()
-	v.sip()
+	v.sip(time.Now())
 	v.web(time.Now())
 	v.trunks(ctx)
 	if v.problems > 0 {
@@ -108,13 +108,19 @@ func (v *visit) voices() {
 	v.ok("prompts: all there in %s", strings.Join(slices.Sorted(maps.Keys(spoken)), ", "))
 }
 
-func (v *visit) sip() {
+func (v *visit) sip(now time.Time) {
 	for _, l := range v.cfg.SIP.Listen {
 		if err := canListen(l.Transport, l.Addr); err != nil {
 			v.wrong("sip.listen: %s: %s", l, v.whyNot(l.Addr, err))
 			continue
 		}
 		v.ok("sip.listen: %s is free", l)
+	}
+	switch sip := v.cfg.SIP; {
+	case sip.Cert != "":
+		v.certificate("sip.cert", sip.Cert, sip.Key, "", now)
+	case overTLS(v.cfg) && v.cfg.Web.Cert == "":
+		v.doubt("sip: no certificate for tls://: Cabline signs its own, and phones must be told to trust it; set sip.cert and sip.key, or those of web")
 	}
 }
 
@@ -129,7 +135,7 @@ func (v *visit) web(now time.Time) {
 	}
 	switch {
 	case web.Cert != "":
-		v.certificate(now)
+		v.certificate("web.cert", web.Cert, web.Key, web.Domain, now)
 	case !web.Listen.Addr.Addr().IsLoopback():
 		v.doubt("web: no certificate: Cabline signs its own, and browsers warn before they open the page; set web.cert and web.key")
 	}
@@ -140,28 +146,31 @@ func (v *visit) web(now time.Time) {
 	}
 }
 
-func (v *visit) certificate(now time.Time) {
-	web := v.cfg.Web
-	cert, err := tls.LoadX509KeyPair(web.Cert, web.Key)
+// certificate looks at a key's file; domain is what it has to be for, if anything.
+func (v *visit) certificate(name, file, key, domain string, now time.Time) {
+	cert, err := tls.LoadX509KeyPair(file, key)
 	if err != nil {
-		v.wrong("web.cert: %v", why(err))
+		v.wrong("%s: %v", name, why(err))
 		return
 	}
 	ends := cert.Leaf.NotAfter
 	switch {
 	case now.After(ends):
-		v.wrong("web.cert: %s ended on %s", web.Cert, ends.Format(time.DateOnly))
-	case web.Domain != "" && cert.Leaf.VerifyHostname(web.Domain) != nil:
-		v.wrong("web.cert: %s is not for %s; it is for %s", web.Cert, web.Domain, strings.Join(cert.Leaf.DNSNames, ", "))
+		v.wrong("%s: %s ended on %s", name, file, ends.Format(time.DateOnly))
+	case domain != "" && cert.Leaf.VerifyHostname(domain) != nil:
+		v.wrong("%s: %s is not for %s; it is for %s", name, file, domain, strings.Join(cert.Leaf.DNSNames, ", "))
 	case now.AddDate(0, 0, 14).After(ends):
-		v.doubt("web.cert: %s ends on %s", web.Cert, ends.Format(time.DateOnly))
+		v.doubt("%s: %s ends on %s", name, file, ends.Format(time.DateOnly))
 	default:
-		v.ok("web.cert: %s is good until %s", web.Cert, ends.Format(time.DateOnly))
+		v.ok("%s: %s is good until %s", name, file, ends.Format(time.DateOnly))
 	}
 }
 
 func (v *visit) trunks(ctx context.Context) {
 	for _, t := range v.cfg.Trunks {
+		if _, err := authorities(t.CA); err != nil {
+			v.wrong("trunk %q: ca: %v", t.Name, err)
+		}
 		host, _, err := net.SplitHostPort(t.Host)
 		if err != nil {
 			v.wrong("trunk %q: %v", t.Name, err)
@@ -198,7 +207,7 @@ func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // canListen opens a socket and closes it.
 func canListen(network string, at netip.AddrPort) error {
-	if network == "tcp" {
+	if network != "udp" {
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 		if err != nil {
 			return err

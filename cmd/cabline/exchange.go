@@ -41,6 +41,8 @@ type exchange struct {
 	sip      *sip.Server
 	metrics  *console.Metrics
 	gate     *gate.Gate // of SIP and the console
+
+	certificates certificates
 }
 
 // build opens files and sockets. What it returns must be closed, also after an
@@ -64,7 +66,14 @@ func build(cfg *config.Config) (x *exchange, err error) {
 	if x.board, err = x.switchboard(); err != nil {
 		return x, err
 	}
-	if x.sip, err = sip.New(x.sipConfig()); err != nil {
+	if x.certificates, err = loadCertificates(cfg, time.Now()); err != nil {
+		return x, err
+	}
+	sipConfig, err := x.sipConfig()
+	if err != nil {
+		return x, err
+	}
+	if x.sip, err = sip.New(sipConfig); err != nil {
 		return x, err
 	}
 	x.board.Dialer = x.sip
@@ -76,6 +85,7 @@ func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.S
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { x.board.Serve(ctx); return nil })
 	g.Go(func() error { return x.sip.Serve(ctx) })
+	g.Go(func() error { x.certificates.watch(ctx); return nil })
 	g.Go(func() error {
 		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)
@@ -166,7 +176,7 @@ func voices(cfg *config.Config) (map[string]pbx.Voice, error) {
 	return voices, nil
 }
 
-func (x *exchange) sipConfig() sip.Config {
+func (x *exchange) sipConfig() (sip.Config, error) {
 	cfg := sip.Config{
 		Public:   x.cfg.SIP.Public,
 		Realm:    config.Realm,
@@ -177,6 +187,9 @@ func (x *exchange) sipConfig() sip.Config {
 		RTP:      x.openRTP,
 		Browser:  func() (sip.Audio, error) { return x.browsers.Open() },
 	}
+	if x.certificates.sip != nil {
+		cfg.Certificate = x.certificates.sip.show
+	}
 	for _, o := range x.cfg.Web.Origins {
 		cfg.Origins = append(cfg.Origins, string(o))
 	}
@@ -184,7 +197,11 @@ func (x *exchange) sipConfig() sip.Config {
 		cfg.Listen = append(cfg.Listen, sip.Listen{Network: l.Transport, Addr: l.Addr})
 	}
 	for _, t := range x.cfg.Trunks {
-		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, From: t.From,
+		roots, err := authorities(t.CA)
+		if err != nil {
+			return cfg, fmt.Errorf("trunk %q: ca: %w", t.Name, err)
+		}
+		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, Roots: roots, From: t.From,
 			CallerID: t.CallerID, Channels: t.Channels,
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
@@ -193,7 +210,7 @@ func (x *exchange) sipConfig() sip.Config {
 			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
 			Options: t.Options, Failover: t.Failover})
 	}
-	return cfg
+	return cfg, nil
 }
 
 // lineOf is the line that calls to a trunk's login are for: the one with that

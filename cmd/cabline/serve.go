@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,7 +19,7 @@ func serve(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err err
 	if err != nil {
 		return err
 	}
-	pages, err := listen(cfg)
+	pages, err := x.listen()
 	if err != nil {
 		return err
 	}
@@ -33,21 +32,18 @@ func serve(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err err
 }
 
 // listen opens the web port, with TLS where the config says https.
-func listen(cfg *config.Config) (net.Listener, error) {
-	plain, err := net.Listen("tcp", cfg.Web.Listen.Addr.String())
+func (x *exchange) listen() (net.Listener, error) {
+	web := x.cfg.Web.Listen
+	plain, err := net.Listen("tcp", web.Addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
-	if !cfg.Web.Listen.Secure {
+	if !web.Secure {
 		return plain, nil
 	}
-	cert, err := certificate(cfg, time.Now())
-	if err != nil {
-		return nil, errors.Join(err, plain.Close())
-	}
 	return tls.NewListener(plain, &tls.Config{
-		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
+		GetCertificate: x.certificates.web.show,
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
 	}), nil
 }

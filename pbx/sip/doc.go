@@ -1,5 +1,5 @@
 // Package sip speaks SIP: it receives and places the legs of calls over trunks
-// (UDP, TCP), with softphones and with browsers (RFC 7118), and keeps the
+// (UDP, TCP, TLS), with softphones and with browsers (RFC 7118), and keeps the
 // register of who is logged in where.
 //
 // sipgo parses, transports and runs transactions; dialogs are ours. The

@@ -44,6 +44,8 @@ type Firm struct {
 type SIP struct {
 	Listen []SIPListen `yaml:"listen"`
 	Public netip.Addr  `yaml:"public"` // told to others in SDP and Contact; zero: the address listened on
+	Cert   string      `yaml:"cert"`   // PEM file, of tls://; empty: the web's
+	Key    string      `yaml:"key"`
 }
 
 // RTP is the audio of carriers and softphones.
@@ -69,6 +71,7 @@ type Trunk struct {
 	Preset    string         `yaml:"preset"` // a carrier of presets.go
 	Host      string         `yaml:"host"`   // host:port, the port always there after Load
 	Transport string         `yaml:"transport"`
+	CA        string         `yaml:"ca"`   // PEM file: who may have signed the carrier's certificate; empty: whom the system trusts
 	From      []netip.Prefix `yaml:"from"` // empty after Load only where Register is set: the registrar's addresses
 	CallerID  pbx.Phone      `yaml:"caller_id"`
 	Channels  int            `yaml:"channels"` // calls at a time, both ways; 0: the carrier's own limit

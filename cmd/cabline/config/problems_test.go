@@ -32,7 +32,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"no language of ours", "language: ru", "language: rus", `2:54: firm.language: unknown "rus"; did you mean "ru"?`},
 		{"no timezone", "Europe/Moscow", "Europe/Moskva", `2:68: firm.timezone: unknown timezone "Europe/Moskva"; write a name such as Europe/Moscow or Asia/Yekaterinburg`},
 
-		{"a transport we lack", "udp://", "tls://", `3:19: sip.listen: "tls://127.0.0.11:5060" is no SIP address; write udp://ADDRESS:PORT or tcp://ADDRESS:PORT`},
+		{"a transport we lack", "udp://", "sctp://", `3:19: sip.listen: "sctp://127.0.0.11:5060" is no SIP address; write udp://, tcp:// or tls://ADDRESS:PORT`},
 		{"an address without a port", "udp://127.0.0.11:5060", "udp://127.0.0.11", `3:19: sip.listen: "127.0.0.11" is no address with a port, such as 192.168.1.10:5060 or [::1]:5060`},
 		{"the same socket twice", "tcp://127.0.0.11:5060", "udp://127.0.0.11:5060", `3:42: sip.listen: udp://127.0.0.11:5060 is here a second time, first in line 3`},
 		{"no socket", "listen: [udp://127.0.0.11:5060, tcp://127.0.0.11:5060]", "listen: []", `3:18: sip.listen is empty; write at least [udp://0.0.0.0:5060]`},
@@ -56,6 +56,9 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 			`5:53: web.origins: "https://panel.example.org/" is no host of pages, such as panel.example.org or *.example.org`},
 		{"every site there is", `domain: ""`, `origins: ["*"]`, `5:53: web.origins: "*" is no host of pages, such as panel.example.org or *.example.org`},
 		{"a certificate without its key", `domain: ""`, `cert: a.pem`, `5:9: web: cert and key go together; set both or none`},
+
+		{"a certificate of SIP without its key", `public: ""`, `cert: a.pem`, `3:9: sip: cert and key go together; set both or none`},
+		{"authorities of a carrier that shows no certificate", "channels: 4000", "ca: carrier.pem", `7:109: trunks.ca: udp shows no certificate; ca goes with transport: tls`},
 
 		{"a trunk without a name", "name: carrier, host", "host", "7:5: trunks: name is missing\n" +
 			"9:37: lines.trunk: unknown trunk \"carrier\"; there are none\n10:34: lines.trunk: unknown trunk \"carrier\"; there are none"},

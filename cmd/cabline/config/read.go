@@ -145,7 +145,7 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 	case *PortRange:
 		value(r, name, n, p, parsePorts)
 	case *SIPListen:
-		value(r, name, n, p, parseSIPListen)
+		value(r, name, n, p, ParseSIPListen)
 	case *WebListen:
 		value(r, name, n, p, ParseWebListen)
 	default:

@@ -36,6 +36,9 @@ func (r *reader) rules(c *Config, env Env) {
 	if (c.Web.Cert == "") != (c.Web.Key == "") {
 		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
 	}
+	if (c.SIP.Cert == "") != (c.SIP.Key == "") {
+		r.problem(r.at[&c.SIP], "sip: cert and key go together; set both or none")
+	}
 	if len(c.SIP.Listen) == 0 {
 		r.problem(r.at[&c.SIP.Listen], "sip.listen is empty; write at least [udp://0.0.0.0:5060]")
 	}
@@ -141,6 +144,9 @@ func (r *reader) trunks(c *Config, env Env) {
 		r.preset(t)
 		t.Transport = cmp.Or(t.Transport, "udp")
 		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp", "tls"})
+		if t.CA != "" && t.Transport != "tls" {
+			r.problem(r.at[&t.CA], "trunks.ca: %s shows no certificate; ca goes with transport: tls", t.Transport)
+		}
 		t.DTMF, t.SRTP = cmp.Or(t.DTMF, "auto"), cmp.Or(t.SRTP, "off")
 		r.oneOf("trunks.dtmf", &t.DTMF, []string{"auto", "rfc4733", "info", "inband"})
 		r.oneOf("trunks.srtp", &t.SRTP, []string{"off", "offered", "required"})

@@ -30,7 +30,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
 // SIPListen is a socket for SIP.
 type SIPListen struct {
-	Transport string // udp or tcp
+	Transport string // udp, tcp or tls
 	Addr      netip.AddrPort
 }
 
@@ -68,10 +68,11 @@ func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r[0], r[1]) }
 // size is how many ports there are.
 func (r PortRange) size() int { return int(r[1]) - int(r[0]) + 1 }
 
-func parseSIPListen(text string) (SIPListen, error) {
+// ParseSIPListen reads udp://, tcp:// or tls://ADDRESS:PORT.
+func ParseSIPListen(text string) (SIPListen, error) {
 	transport, addr, _ := strings.Cut(text, "://")
-	if transport != "udp" && transport != "tcp" {
-		return SIPListen{}, fmt.Errorf("%q is no SIP address; write udp://ADDRESS:PORT or tcp://ADDRESS:PORT", text)
+	if transport != "udp" && transport != "tcp" && transport != "tls" {
+		return SIPListen{}, fmt.Errorf("%q is no SIP address; write udp://, tcp:// or tls://ADDRESS:PORT", text)
 	}
 	ap, err := parseAddrPort(addr)
 	return SIPListen{transport, ap}, err
