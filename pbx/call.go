@@ -22,8 +22,9 @@ type Call struct {
 	line  Line
 	order *Order
 	voice Voice
-	legs  []Leg // those that answered or arrived, in that order
-	holds int   // how often one of them put another on hold or took it back
+	legs  []Leg   // those that answered or arrived, in that order
+	known []Phone // the parties' numbers that have come into the call
+	holds int     // how often one of them put another on hold or took it back
 
 	// aside are goroutines that may outlive the step which began them, but not
 	// the call: phones that ring on for a moment after another was answered.
@@ -33,6 +34,8 @@ type Call struct {
 	news chan struct{}
 
 	seen    atomic.Pointer[view]
+	masking Masking
+	public  func(Phone) bool // a number that everybody may see
 	changed func()
 	tell    func(Event) // nil: nobody wants to know
 }
@@ -86,6 +89,7 @@ func (c *Call) add(leg Leg, party Role) {
 	c.cdr.Legs = append(c.cdr.Legs, LegRecord{})
 	copy(c.cdr.Legs[i+1:], c.cdr.Legs[i:])
 	c.cdr.Legs[i] = record
+	c.conceal(record.Number)
 }
 
 // missed records a leg that was dialled and never answered.
@@ -130,6 +134,8 @@ func (s *Switchboard) newCall(kind Kind, line Line) *Call {
 		line:    line,
 		voice:   s.voice(line.Language),
 		news:    make(chan struct{}, 1),
+		masking: s.Masking,
+		public:  func(number Phone) bool { _, ours := s.line(number); return ours },
 		changed: s.changes.signal,
 		tell:    s.Tell,
 	}
@@ -212,6 +218,8 @@ func hangUp(ctx context.Context, leg Leg, why error) {
 // dial calls a party and makes its leg part of the call.
 func (s *Switchboard) dial(ctx context.Context, call *Call, party Role, to Endpoint, ring time.Duration) (Leg, error) {
 	call.step("dial " + string(party))
+	call.conceal(to.Number)
+	to.Hidden = call.hiddenFrom(to.Number, to.Operator)
 	started := time.Now()
 	ringing, cancel := context.WithTimeoutCause(ctx, ring, ErrNoAnswer)
 	defer cancel()

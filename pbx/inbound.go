@@ -122,6 +122,7 @@ func (c *Call) about(order *Order) {
 	if order.Branch != "" {
 		c.cdr.Branch = order.Branch
 	}
+	c.conceal(order.Phone, order.Driver)
 }
 
 type choice int

@@ -44,6 +44,10 @@ type Leg interface {
 	// (nil: normal clearing). On a leg that is over it does nothing.
 	HangUp(ctx context.Context, why error) error
 
+	// Hide names the numbers that the party may not learn, instead of those named
+	// before: no message to it leaves with one of them in it.
+	Hide(numbers ...Phone)
+
 	// Held says whether the party has put us on hold: it wants to hear nothing.
 	// changed is closed when that is no longer so.
 	Held() (held bool, changed <-chan struct{})
@@ -77,6 +81,8 @@ type Endpoint struct {
 	From Phone
 	// Name goes beside From as the display name (operators only).
 	Name string
+	// Hidden are numbers that the party may not learn; see Leg.Hide.
+	Hidden []Phone
 	// CallID tells an operator's page which call this is; trunks never see it.
 	CallID string
 

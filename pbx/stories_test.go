@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"cabline/media"
 	"cabline/pbx"
 	"cabline/pbx/pbxtest"
@@ -364,9 +367,15 @@ func TestNobodySeesTheOthersNumber(t *testing.T) {
 		s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(time.Second, s.driver, (*pbxtest.Leg).Leave)
 		go s.client.Press("1")
 		s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
-		want := pbx.Endpoint{Number: driverPhone, Trunk: "carrier", From: ourLine}
-		if got := s.dialer.Dialed(); len(got) != 1 || got[0] != want {
-			t.Errorf("dialled %+v, want only %+v", got, want)
+		want := pbx.Endpoint{Number: driverPhone, Trunk: "carrier", From: ourLine, Hidden: []pbx.Phone{clientPhone}}
+		if diff := cmp.Diff([]pbx.Endpoint{want}, s.dialer.Dialed(), cmpopts.IgnoreFields(pbx.Endpoint{}, "Early")); diff != "" {
+			t.Errorf("dialled otherwise:\n%s", diff)
+		}
+		if hidden := s.client.Hidden(); !slices.Equal(hidden, []pbx.Phone{driverPhone}) {
+			t.Errorf("from the client's leg %v is hidden", hidden)
+		}
+		if hidden := s.driver.Hidden(); !slices.Equal(hidden, []pbx.Phone{clientPhone}) {
+			t.Errorf("from the driver's leg %v is hidden", hidden)
 		}
 		if met := s.client.Port.Met(); len(met) != 1 || met[0] != media.Sink(s.driver.Port) {
 			t.Errorf("the client's audio went to %v", met)

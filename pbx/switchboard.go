@@ -21,6 +21,7 @@ type Switchboard struct {
 	Language string           // of lines that name none
 	Lines    []Line
 	Limits   Limits
+	Masking  Masking
 	// MayDial lists the beginnings of numbers ("+7") that operators may dial
 	// besides the clients and drivers of active orders.
 	MayDial []string

@@ -184,6 +184,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 		Accounts: x.account,
 		Gate:     x.gate,
 		Exchange: x.board,
+		Alarm:    x.metrics.MaskingAlarm,
 		RTP:      x.openRTP,
 		Browser:  func() (sip.Audio, error) { return x.browsers.Open() },
 	}

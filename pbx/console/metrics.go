@@ -27,6 +27,7 @@ type Metrics struct {
 	unsaved  prometheus.Counter
 	lookups  *prometheus.HistogramVec
 	requests *prometheus.CounterVec
+	masking  *prometheus.CounterVec
 }
 
 // NewMetrics is a set of counters at zero, with a registry of its own.
@@ -47,8 +48,14 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2}}, []string{"result"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_http_requests_total",
 			Help: "HTTP requests answered, by route and status."}, []string{"route", "code"}),
+		masking: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_masking_alarms_total",
+			Help: "Fields of SIP messages that would have shown a party a hidden number: mended (sent without the field) or refused. Always 0, or it is our fault."},
+			[]string{"what"}),
 	}
-	m.registry.MustRegister(m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests,
+	for _, what := range []string{"mended", "refused"} {
+		m.masking.WithLabelValues(what) // there to be seen at 0
+	}
+	m.registry.MustRegister(m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -90,6 +97,15 @@ func (m *Metrics) LookedUp(took time.Duration, err error) {
 		result = "none"
 	}
 	m.lookups.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// MaskingAlarm counts a field that the guard of SIP kept from a party.
+func (m *Metrics) MaskingAlarm(sent bool) {
+	what := "refused"
+	if sent {
+		what = "mended"
+	}
+	m.masking.WithLabelValues(what).Inc()
 }
 
 // watch adds the numbers that are read when somebody asks.

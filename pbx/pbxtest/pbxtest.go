@@ -28,6 +28,7 @@ type Leg struct {
 	answered bool
 	why      error
 	hungUp   bool
+	hidden   []pbx.Phone
 	held     bool
 	changed  chan struct{}
 }
@@ -68,6 +69,20 @@ func (l *Leg) Held() (bool, <-chan struct{}) {
 
 // Leave hangs up as the party does.
 func (l *Leg) Leave() { l.end(pbx.ErrHungUp) }
+
+// Hide implements pbx.Leg.
+func (l *Leg) Hide(numbers ...pbx.Phone) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hidden = numbers
+}
+
+// Hidden are the numbers hidden from the party now.
+func (l *Leg) Hidden() []pbx.Phone {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.hidden)
+}
 
 // Context implements pbx.Leg.
 func (l *Leg) Context() context.Context { return l.ctx }

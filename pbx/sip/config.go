@@ -32,6 +32,10 @@ type Config struct {
 	Gate     *gate.Gate // keeps out who guesses passwords; nil: one of its own
 	Exchange Exchange
 
+	// Alarm is told that a message was about to show a party a number that is
+	// hidden from it; sent: it left without the field. May be nil.
+	Alarm func(sent bool)
+
 	// RTP opens the audio of a leg over RTP or SRTP.
 	RTP func(RTPOptions) (Audio, error)
 	// Browser opens the audio of a leg over ICE and DTLS; nil: browsers are refused.

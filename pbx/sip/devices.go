@@ -89,5 +89,5 @@ func (s *Server) dialDevice(ctx context.Context, to pbx.Endpoint, b *binding) (*
 	if id := token(to.CallID); id != "" {
 		headers = append(headers, wire.NewHeader("X-Cabline-Call", id))
 	}
-	return s.call(ctx, party{login: to.Operator, device: b}, d, headers...)
+	return s.call(ctx, party{login: to.Operator, device: b, hides: to.Hidden}, d, headers...)
 }

@@ -126,7 +126,10 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 		req, p := l.composeInvite(sdp, append(extra, pass.headers()...))
 		tx, err := l.server.send(ctx, p, req)
 		if err != nil {
-			err = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, err)
+			if !errors.Is(err, errTold) {
+				err = fmt.Errorf("%w: %w", errDead, err)
+			}
+			err = fmt.Errorf("%w: %w", pbx.ErrUnreachable, err)
 			l.lose(err)
 			return err
 		}

@@ -192,7 +192,7 @@ func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (*Leg,
 		t.release()
 		return nil, fmt.Errorf("%w: %w", errDead, err)
 	}
-	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early}, d, identity...)
+	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden}, d, identity...)
 }
 
 // elsewhere says whether a call that failed so may do better over another trunk:

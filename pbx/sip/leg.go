@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -29,6 +30,7 @@ type Leg struct {
 	server *Server
 	audio  Audio
 	keys   keys
+	hidden atomic.Pointer[hidden] // nil: nothing
 
 	ctx context.Context
 	end context.CancelCauseFunc
@@ -64,6 +66,7 @@ type party struct {
 	number pbx.Phone
 	device *binding  // the operator's, if it is registered
 	early  pbx.Early // who hears it before it answers; nil: nobody
+	hides  []pbx.Phone
 }
 
 // release gives the trunk's channel back.
@@ -78,6 +81,7 @@ func (p party) release() {
 func (s *Server) newLeg(ctx context.Context, who party, d dialog, audio Audio) *Leg {
 	l := &Leg{party: who, server: s, audio: audio, dialog: d, started: time.Now()}
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.Hide(who.hides...)
 	l.keysByInfo()
 	if port, ok := audio.(interface{ Lost() <-chan struct{} }); ok {
 		s.work.Go(func() { l.watch(port.Lost()) })

@@ -11,8 +11,8 @@ import (
 type legTable struct {
 	mu     sync.Mutex
 	live   map[string]*Leg
-	recent map[string]struct{} // over since turned
-	older  map[string]struct{} // over in the span before
+	recent map[string]*hidden // over since turned, with what is still to be hidden
+	older  map[string]*hidden // over in the span before
 	turned time.Time
 }
 
@@ -21,7 +21,7 @@ type legTable struct {
 const remembered = 32 * time.Second
 
 func (t *legTable) init() {
-	t.live, t.recent, t.turned = map[string]*Leg{}, map[string]struct{}{}, time.Now()
+	t.live, t.recent, t.turned = map[string]*Leg{}, map[string]*hidden{}, time.Now()
 }
 
 // add enters a leg unless there are max already.
@@ -38,14 +38,15 @@ func (t *legTable) add(l *Leg, max int) bool {
 func (t *legTable) remove(tag string) (was bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, was = t.live[tag]; !was {
+	l, was := t.live[tag]
+	if !was {
 		return false
 	}
 	delete(t.live, tag)
 	if now := time.Now(); now.Sub(t.turned) > remembered {
-		t.recent, t.older, t.turned = map[string]struct{}{}, t.recent, now
+		t.recent, t.older, t.turned = map[string]*hidden{}, t.recent, now
 	}
-	t.recent[tag] = struct{}{}
+	t.recent[tag] = l.hidden.Load()
 	return true
 }
 
@@ -60,6 +61,22 @@ func (t *legTable) find(tag string) (l *Leg, lately bool) {
 		_, lately = t.older[tag]
 	}
 	return nil, lately
+}
+
+// hides is what the leg with a tag, which may be over, hides; nil: nothing.
+func (t *legTable) hides(tag []byte) *hidden {
+	if len(tag) == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.live[string(tag)]; l != nil {
+		return l.hidden.Load()
+	}
+	if h := t.recent[string(tag)]; h != nil {
+		return h
+	}
+	return t.older[string(tag)]
 }
 
 func (t *legTable) count() int {

@@ -91,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) listen(l Listen) error {
 	switch l.Network {
 	case "udp":
-		socket, err := openSocket(l.Addr)
+		socket, err := openSocket(l.Addr, s.guard)
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}

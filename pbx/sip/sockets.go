@@ -19,6 +19,19 @@ type socket struct {
 	ready  chan struct{} // closed when sipgo reads it, and so knows it
 	once   sync.Once
 	closed chan struct{}
+	guard  func(message []byte) ([]byte, error)
+}
+
+// WriteTo sends a message, as far as it may leave.
+func (s *socket) WriteTo(message []byte, to net.Addr) (int, error) {
+	kept, err := s.guard(message)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.PacketConn.WriteTo(kept, to); err != nil {
+		return 0, err
+	}
+	return len(message), nil
 }
 
 func (s *socket) Close() error {
@@ -29,7 +42,7 @@ func (s *socket) Close() error {
 // receiveBuffer is some 3,000 messages, in bytes.
 const receiveBuffer = 4 << 20
 
-func openSocket(addr netip.AddrPort) (*socket, error) {
+func openSocket(addr netip.AddrPort, guard func([]byte) ([]byte, error)) (*socket, error) {
 	conn, err := net.ListenPacket(family("udp", addr), addr.String())
 	if err != nil {
 		return nil, err
@@ -37,7 +50,7 @@ func openSocket(addr netip.AddrPort) (*socket, error) {
 	// A burst of INVITEs waits here while the machine is busy; what does not fit
 	// comes again half a second later. The system may allow less.
 	_ = conn.(*net.UDPConn).SetReadBuffer(receiveBuffer)
-	return &socket{PacketConn: conn, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{}), closed: make(chan struct{})}, nil
+	return &socket{PacketConn: conn, guard: guard, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{}), closed: make(chan struct{})}, nil
 }
 
 // family keeps 0.0.0.0 from becoming [::].

@@ -85,11 +85,12 @@ type connection struct {
 	lull    lull // of what is read; one goroutine reads
 	writing sync.Mutex
 	trusted atomic.Pointer[trust] // who the peer has shown to be
+	guard   func(message []byte) ([]byte, error)
 }
 
 // newConnection tells the register when the connection closes, and then calls gone.
 func (s *Server) newConnection(ctx context.Context, conn net.Conn, network string, gone func()) *connection {
-	return &connection{Conn: conn, closed: sync.OnceFunc(func() {
+	return &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
 		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
 			gone()
 			s.flowClosed(ctx, strings.ToUpper(network), conn.RemoteAddr().String())
@@ -117,15 +118,18 @@ func (c *connection) Read(buf []byte) (int, error) {
 // Write sends a message, whole: what is left of one that was cut short would be
 // taken for the beginning of the next.
 func (c *connection) Write(message []byte) (int, error) {
+	kept, err := c.guard(message)
+	if err != nil {
+		return 0, err
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
-	n, err := c.Conn.Write(message)
-	if err != nil {
+	if n, err := c.Conn.Write(kept); err != nil {
 		_ = c.Close()
 		return n, err
 	}
-	return n, c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+	return len(message), c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
 }
 
 func (c *connection) Close() error {

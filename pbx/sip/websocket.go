@@ -59,19 +59,19 @@ func (s *Server) WebSocket() http.Handler {
 		if err != nil {
 			return
 		}
-		pump(r.Context(), conn, inner, s.ws.done)
+		pump(r.Context(), conn, inner, s.guard, s.ws.done)
 		s.flowClosed(r.Context(), "WS", r.RemoteAddr)
 	})
 }
 
 // pump carries messages between a browser and sipgo until one of them, or the
 // server, ends it.
-func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, done <-chan struct{}) {
+func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard func([]byte) ([]byte, error), done <-chan struct{}) {
 	ctx, stop := context.WithCancel(ctx)
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
 		defer stop()
-		toBrowser(ctx, browser, sipgo)
+		toBrowser(ctx, browser, sipgo, guard)
 	})
 	pumps.Go(func() {
 		defer stop()
@@ -102,7 +102,7 @@ func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, done <-c
 	pumps.Wait()
 }
 
-func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn) {
+func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard func([]byte) ([]byte, error)) {
 	frames := bufio.NewReader(sipgo)
 	for {
 		header, err := ws.ReadHeader(frames)
@@ -112,6 +112,9 @@ func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn) {
 		message := make([]byte, header.Length)
 		if _, err := io.ReadFull(frames, message); err != nil {
 			return
+		}
+		if message, err = guard(message); err != nil {
+			continue // to sipgo it is as if the browser did not answer
 		}
 		limit, cancel := context.WithTimeout(ctx, writeWithin)
 		err = browser.Write(limit, websocket.MessageText, message)
