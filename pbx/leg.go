@@ -55,6 +55,10 @@ type Leg interface {
 	// Audio is the party's audio, good for the leg's life.
 	Audio() media.Port
 
+	// Renew asks a party that is not heard to agree on its audio anew, which mends
+	// a path that broke on its side or between. It does not wait.
+	Renew()
+
 	// Record is the leg as it stands, for the CDR.
 	Record() LegRecord
 }
@@ -135,6 +139,13 @@ type LegRecord struct {
 	Cause    string    // one of the CDR's words, see endings
 	Code     int       // the SIP status that ended the set-up, 200 when answered
 	Audio    media.Stats
+}
+
+// Unheard says that nothing came from a party who had answered for so long that
+// the other one said hello into silence.
+func (r LegRecord) Unheard() bool {
+	never := r.Audio.Received == 0 && r.Ended.Sub(r.Answered) >= missedAfter
+	return !r.Answered.IsZero() && (never || r.Audio.LongestSilence >= missedAfter)
 }
 
 // Role is what a party is in a call.

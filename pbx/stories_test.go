@@ -329,6 +329,39 @@ func TestALegThatNeverAnsweredIsInTheCDR(t *testing.T) {
 	})
 }
 
+func TestWhoIsNotHeardForTenSecondsIsAskedForTheirAudioAnewOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		do      func(driver *pbxtest.Leg)
+		renewed int
+	}{
+		"the driver is not heard":              {func(l *pbxtest.Leg) { l.Port.Fade(); time.Sleep(5 * time.Minute) }, 1},
+		"the driver pauses for nine seconds":   {func(l *pbxtest.Leg) { l.Port.Fade(); time.Sleep(9 * time.Second) }, 0},
+		"the driver holds for five minutes":    {func(l *pbxtest.Leg) { l.Hold(true); time.Sleep(5 * time.Minute) }, 0},
+		"the driver is heard for five minutes": {func(*pbxtest.Leg) { time.Sleep(5 * time.Minute) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
+				s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(0, s.driver, func(l *pbxtest.Leg) {
+					tc.do(l)
+					l.Leave()
+				})
+				go s.client.Press("1")
+				s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
+				told := 0
+				for _, step := range s.cdr(t).Steps {
+					if step.What == "driver is not heard" {
+						told++
+					}
+				}
+				if told != tc.renewed || s.driver.Renewed() != tc.renewed || s.client.Renewed() != 0 {
+					t.Errorf("told %d times, the driver was asked %d times, the client %d", told, s.driver.Renewed(), s.client.Renewed())
+				}
+			})
+		})
+	}
+}
+
 func TestATalkInWhichNobodyIsHeardIsOver(t *testing.T) {
 	for name, tc := range map[string]struct {
 		silent []string

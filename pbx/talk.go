@@ -15,6 +15,11 @@ import (
 // One who holds is not missed (media.Watch).
 const silentTalk = time.Minute
 
+// A party that is not heard for so long while it does not hold is asked for its
+// audio anew, once, and that is written down: the other hears nothing, and no
+// more than one of the two knows.
+const missedAfter = 10 * time.Second
+
 // join lets two answered legs talk, with music for the one whom the other puts
 // on hold, and returns when either hangs up: nil, for that is how talks end; or
 // the cause of ctx when somebody else ended the call; or ErrMediaLost when
@@ -35,8 +40,16 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 			end(ErrMediaLost)
 		}
 	})
+	missed := make(chan Leg, 2)
+	for _, leg := range []Leg{a, b} {
+		watcher.Go(func() {
+			if errors.Is(media.Watch(talk, missedAfter, leg.Audio()), media.ErrSilent) {
+				missed <- leg
+			}
+		})
+	}
 	for talk.Err() == nil {
-		c.hear(talk, a, b)
+		c.hear(talk, a, b, missed)
 	}
 	if a.Context().Err() != nil || b.Context().Err() != nil {
 		return nil // ctx may end with one of the legs: all were ready at once
@@ -45,7 +58,7 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 }
 
 // hear lets the parties hear each other, or music, until that changes.
-func (c *Call) hear(ctx context.Context, a, b Leg) {
+func (c *Call) hear(ctx context.Context, a, b Leg, missed <-chan Leg) {
 	aHolds, aChanges := a.Held()
 	bHolds, bChanges := b.Held()
 	switch {
@@ -62,6 +75,9 @@ func (c *Call) hear(ctx context.Context, a, b Leg) {
 		c.held(a)
 	case <-bChanges:
 		c.held(b)
+	case leg := <-missed:
+		c.step(string(c.party(leg)) + " is not heard")
+		leg.Renew()
 	case <-ctx.Done():
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"cabline/media"
 	"cabline/pbx"
 )
 
@@ -55,15 +54,23 @@ type audioJSON struct {
 	Received uint64  `json:"received" doc:"RTP packets from the party"`
 	Sent     uint64  `json:"sent"`
 	Lost     uint64  `json:"lost" doc:"Gaps in what the party sent"`
+	Late     uint64  `json:"late" doc:"Packets that came after one said later"`
 	Dropped  uint64  `json:"dropped" doc:"Packets of strangers, or broken"`
 	JitterMS float64 `json:"jitter_ms"`
+
+	PeerLost     uint64  `json:"peer_lost" doc:"Packets to the party that did not reach it, by its reports"`
+	PeerJitterMS float64 `json:"peer_jitter_ms"`
+	RoundTripMS  float64 `json:"round_trip_ms" doc:"0: not known"`
 
 	MOS     *float64 `json:"mos" doc:"How what comes from the party sounds, 1 to 4.4 by the E-model; null: nothing came"`
 	PeerMOS *float64 `json:"peer_mos" doc:"How the party hears what we send, by its reports; null: it sent none"`
 	Mute    bool     `json:"mute" doc:"The party sent packets, and silence in all of them"`
+	Unheard bool     `json:"unheard" doc:"For ten seconds and longer nothing came from the party, which did not hold"`
 }
 
-func showAudio(a media.Stats) audioJSON {
+func showAudio(l pbx.LegRecord) audioJSON {
+	a := l.Audio
+	ms := func(d time.Duration) float64 { return seconds(d) * 1000 }
 	rating := func(mos float64) *float64 {
 		if mos == 0 {
 			return nil
@@ -71,7 +78,11 @@ func showAudio(a media.Stats) audioJSON {
 		mos = math.Round(mos*100) / 100
 		return &mos
 	}
-	return audioJSON{a.Received, a.Sent, a.Lost, a.Dropped, seconds(a.Jitter) * 1000, rating(a.MOS()), rating(a.PeerMOS()), a.Mute()}
+	return audioJSON{
+		Received: a.Received, Sent: a.Sent, Lost: a.Lost, Late: a.Late, Dropped: a.Dropped, JitterMS: ms(a.Jitter),
+		PeerLost: a.PeerLost, PeerJitterMS: ms(a.PeerJitter), RoundTripMS: ms(a.RoundTrip),
+		MOS: rating(a.MOS()), PeerMOS: rating(a.PeerMOS()), Mute: a.Mute(), Unheard: l.Unheard(),
+	}
 }
 
 func showCDR(cdr pbx.CDR) cdrJSON {
@@ -88,7 +99,7 @@ func showCDR(cdr pbx.CDR) cdrJSON {
 		shown.Legs = append(shown.Legs, legJSON{
 			ID: l.ID, Party: string(l.Party), Number: l.Number.Dialable(), Operator: l.Operator, Trunk: l.Trunk,
 			Started: when(l.Started), Answered: when(l.Answered), Ended: when(l.Ended), Cause: l.Cause, Code: l.Code,
-			Audio: showAudio(l.Audio),
+			Audio: showAudio(l),
 		})
 	}
 	return shown

@@ -28,6 +28,7 @@ type Metrics struct {
 	lookups  *prometheus.HistogramVec
 	requests *prometheus.CounterVec
 	masking  *prometheus.CounterVec
+	quality  quality
 }
 
 // NewMetrics is a set of counters at zero, with a registry of its own.
@@ -39,7 +40,7 @@ func NewMetrics() *Metrics {
 		talked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_talk_seconds_total",
 			Help: "Time that people talked with each other, by kind of call."}, []string{"kind"}),
 		packets: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_rtp_packets_total",
-			Help: "RTP packets of calls that are over, by the party's role: received from it, sent to it, lost (gaps in what it sent), dropped (strangers', broken)."},
+			Help: "RTP packets of calls that are over, by the party's role: received from it, sent to it, lost (gaps in what it sent), late (out of order), dropped (strangers', broken)."},
 			[]string{"party", "what"}),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{Name: "cabline_cdrs_unsaved_total",
 			Help: "Calls that could not be written down."}),
@@ -55,6 +56,7 @@ func NewMetrics() *Metrics {
 	for _, what := range []string{"mended", "refused"} {
 		m.masking.WithLabelValues(what) // there to be seen at 0
 	}
+	m.quality = newQuality(m.registry)
 	m.registry.MustRegister(m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -78,7 +80,9 @@ func (s countedStore) SaveCDR(ctx context.Context, cdr pbx.CDR) error {
 		packets("received", leg.Audio.Received)
 		packets("sent", leg.Audio.Sent)
 		packets("lost", leg.Audio.Lost)
+		packets("late", leg.Audio.Late)
 		packets("dropped", leg.Audio.Dropped)
+		s.metrics.quality.observe(leg)
 	}
 	err := s.Store.SaveCDR(ctx, cdr)
 	if err != nil {

@@ -30,6 +30,7 @@ type Leg struct {
 	hungUp   bool
 	hidden   []pbx.Phone
 	held     bool
+	renewed  int
 	changed  chan struct{}
 }
 
@@ -65,6 +66,20 @@ func (l *Leg) Held() (bool, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held, l.changed
+}
+
+// Renew implements pbx.Leg.
+func (l *Leg) Renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.renewed++
+}
+
+// Renewed is how often the party was asked for its audio anew.
+func (l *Leg) Renewed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.renewed
 }
 
 // Leave hangs up as the party does.

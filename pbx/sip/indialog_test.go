@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -212,6 +213,37 @@ func TestWeRefreshTheSessionWhereWeMayChoose(t *testing.T) {
 			k.send(m.reply("200 OK", "", "Contact: <sip:x@"+k.self+">\nSession-Expires: 90;refresher=uac\n"))
 			if c.method == "INVITE" {
 				k.want("ACK")
+			}
+			k.bye()
+		})
+	}
+}
+
+func TestAPartyThatIsNotHeardIsOfferedItsAudioAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		taken  bool
+	}{
+		"it answers":             {"200 OK", true},
+		"it refuses, and is let": {"488 Not Acceptable Here", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, k, port := talking(t)
+			l := wait(t, "leg", b.legs).(*Leg)
+			for acked := false; !acked; runtime.Gosched() { // no re-INVITE before it (RFC 3261 §14.1)
+				l.mu.Lock()
+				acked = l.acked
+				l.mu.Unlock()
+			}
+			l.Renew()
+			m := k.want("INVITE")
+			if m.header("Session-Expires") != "" || !strings.Contains(m.body(), "rtp offer") {
+				t.Errorf("got\n%s", m)
+			}
+			k.send(m.reply(c.answer, "", "Contact: <sip:x@"+k.self+">\n"+sdpOffer))
+			k.want("ACK")
+			if c.taken && !strings.Contains(wait(t, "answer", port.accepted), "m=audio") {
+				t.Error("the answer did not reach the audio")
 			}
 			k.bye()
 		})

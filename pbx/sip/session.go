@@ -130,15 +130,35 @@ func (l *Leg) fail(why error) {
 // where the peer does not know that.
 func (l *Leg) refresh() {
 	l.mu.Lock()
-	if l.state != up || l.inviting || l.pending != nil {
-		l.mu.Unlock()
-		return // an INVITE under way refreshes too
-	}
 	method := wire.RequestMethod(wire.UPDATE)
 	if !l.updates {
 		method = wire.INVITE
-		l.inviting = true
 	}
+	l.mu.Unlock()
+	l.repeatSession(method)
+}
+
+// Renew implements pbx.Leg. A browser's audio mends itself or is lost (ICE).
+func (l *Leg) Renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != up || l.inviting || strings.HasPrefix(l.network, "WS") {
+		return
+	}
+	if sdp, err := l.audio.Offer(); err == nil {
+		l.sdp = sdp
+		l.server.work.Go(func() { l.repeatSession(wire.INVITE) })
+	}
+}
+
+// repeatSession tells the peer the session as it is, and hears theirs.
+func (l *Leg) repeatSession(method wire.RequestMethod) {
+	l.mu.Lock()
+	if l.state != up || l.inviting || l.pending != nil {
+		l.mu.Unlock()
+		return // an INVITE under way does it too
+	}
+	l.inviting = method == wire.INVITE
 	l.localSeq++
 	seq := l.localSeq
 	l.mu.Unlock()
@@ -156,8 +176,10 @@ func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Reques
 	req := l.compose(method, seq)
 	req.AppendHeader(l.contact())
 	req.AppendHeader(wire.NewHeader("Supported", "timer"))
-	req.AppendHeader(wire.NewHeader("Session-Expires", seconds(l.interval)+";refresher=uac"))
-	req.AppendHeader(minSE())
+	if l.interval > 0 {
+		req.AppendHeader(wire.NewHeader("Session-Expires", seconds(l.interval)+";refresher=uac"))
+		req.AppendHeader(minSE())
+	}
 	if method == wire.INVITE {
 		req.AppendHeader(wire.NewHeader("Allow", allowed))
 		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
@@ -183,6 +205,7 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint3
 	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
 		l.updates = false
 		l.server.work.Go(l.refresh)
+	case l.interval == 0: // it was no refresh, and can be done without
 	default: // 491, 500 with Retry-After, 422: soon again, RFC 3261 §14.1
 		l.timer = time.AfterFunc(3*time.Second, func() { l.server.work.Go(l.refresh) })
 	}

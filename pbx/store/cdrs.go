@@ -182,6 +182,8 @@ type legRow struct {
 	LastHeard int64  `json:"last_heard,omitempty"`
 	Sampled   uint64 `json:"sampled,omitempty"`
 	Soundless uint64 `json:"soundless,omitempty"`
+	Late      uint64 `json:"late,omitempty"`
+	Silence   int64  `json:"silence,omitempty"` // the longest
 
 	PeerExpected uint64 `json:"peer_expected,omitempty"`
 	PeerLost     uint64 `json:"peer_lost,omitempty"`
@@ -207,6 +209,7 @@ func legRows(legs []pbx.LegRecord) []legRow {
 			Jitter: l.Audio.Jitter.Microseconds(), LastHeard: toMicros(l.Audio.LastHeard),
 			Sampled: l.Audio.Sampled, Soundless: l.Audio.Soundless, PeerExpected: l.Audio.PeerExpected, PeerLost: l.Audio.PeerLost,
 			PeerJitter: l.Audio.PeerJitter.Microseconds(), RoundTrip: l.Audio.RoundTrip.Microseconds(),
+			Late: l.Audio.Late, Silence: l.Audio.LongestSilence.Microseconds(),
 		}
 	}
 	return rows
@@ -218,7 +221,8 @@ func (r legRow) leg() pbx.LegRecord {
 		Started: fromMicros(r.Started), Answered: fromMicros(r.Answered), Ended: fromMicros(r.Ended), Cause: r.Cause, Code: r.Code,
 		Audio: media.Stats{Received: r.Received, Sent: r.Sent, Lost: r.Lost, Dropped: r.Dropped,
 			Jitter: micros(r.Jitter), LastHeard: fromMicros(r.LastHeard), Sampled: r.Sampled, Soundless: r.Soundless,
-			PeerExpected: r.PeerExpected, PeerLost: r.PeerLost, PeerJitter: micros(r.PeerJitter), RoundTrip: micros(r.RoundTrip)},
+			PeerExpected: r.PeerExpected, PeerLost: r.PeerLost, PeerJitter: micros(r.PeerJitter), RoundTrip: micros(r.RoundTrip),
+			Late: r.Late, LongestSilence: micros(r.Silence)},
 	}
 }
 
