@@ -55,6 +55,17 @@ type Outbox interface {
 	Post(ctx context.Context, e Event) error
 }
 
+// Backlog is what a receiver of events is still to be told, and what became of
+// the rest since the program was started.
+type Backlog struct {
+	Receiver  string
+	Waiting   int
+	Oldest    time.Time // when the event that waits longest happened; zero: none waits
+	Delivered uint64
+	Failed    uint64 // tries
+	GivenUp   uint64
+}
+
 // post tells of the call as it stands. It does not wait: see Switchboard.Tell.
 func (c *Call) post(kind EventKind) {
 	if c.tell == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -34,6 +35,7 @@ type exchange struct {
 	cfg      *config.Config
 	store    *store.Store
 	orders   *orderbook.Book
+	dispatch *dispatchSystem
 	clock    *media.Clock
 	relay    *rtp.Relay
 	browsers *webrtc.Browsers
@@ -56,6 +58,9 @@ func build(cfg *config.Config) (x *exchange, err error) {
 		return x, err
 	}
 	x.orders = orderbook.New(x.store, cfg.Firm.Country)
+	if x.dispatch, err = x.connectDispatch(); err != nil {
+		return x, err
+	}
 	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Clock: x.clock}); err != nil {
 		return x, fmt.Errorf("rtp: %w", err)
 	}
@@ -86,6 +91,7 @@ func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.S
 	g.Go(func() error { x.board.Serve(ctx); return nil })
 	g.Go(func() error { return x.sip.Serve(ctx) })
 	g.Go(func() error { x.certificates.watch(ctx); return nil })
+	g.Go(func() error { x.dispatch.serve(ctx); return nil })
 	g.Go(func() error {
 		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)
@@ -123,7 +129,7 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 		return nil, err
 	}
 	board := &pbx.Switchboard{
-		Dispatch: x.orders,
+		Dispatch: x.dispatch,
 		Store:    x.metrics.Store(x.store),
 		Voices:   voices,
 		Language: cfg.Firm.Language,
@@ -137,6 +143,7 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 		},
 		LookedUp: x.metrics.LookedUp,
 	}
+	x.dispatch.tellOf(board, x.metrics.Store)
 	for _, p := range cfg.Outgoing.Allow {
 		board.MayDial = append(board.MayDial, string(p))
 	}
@@ -233,6 +240,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		mount = map[string]http.Handler{}
 	}
 	mount["/ws"] = x.sip.WebSocket()
+	maps.Copy(mount, x.dispatch.mount)
 	return console.New(console.Config{
 		Firm:     x.cfg.Firm.Name,
 		Country:  x.cfg.Firm.Country,
@@ -259,6 +267,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Metrics:       x.metrics,
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
+		Backlogs:      x.dispatch.backlogs(),
 		Registrations: func() int { return len(x.sip.Registrations()) },
 		Trunks: func() map[string]bool {
 			up := map[string]bool{}

@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"prompts"}, // the sounds to say
 	{"ivr"},     // menus
 	{"pbx"},     // the words and the stories
-	{"pbx/sip/locate", "pbx/gate", "pbx/store", "pbx/console/web", "dispatchapi/internal/courier"}, // where SIP servers are; who is kept out; what survives; the pages as files; HTTP to systems of others
+	{"pbx/sip/locate", "pbx/gate", "pbx/store", "pbx/console/web", "dispatchapi/courier"}, // where SIP servers are; who is kept out; what survives; the pages as files; HTTP to systems of others
 	{"dispatchapi/outbox"}, // what dispatch systems are still to be told
 	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"}, // the world outside
 	{"cmd/internal/siptext"}, // SIP as those outside see it

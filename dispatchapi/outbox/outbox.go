@@ -110,7 +110,7 @@ func (b *Box) SaveCDR(ctx context.Context, cdr pbx.CDR) error {
 }
 
 func (b *Box) put(e pbx.Event) error {
-	r := row{id: rand.Text()[:20], callID: cmp.Or(e.CallID, e.OrderID), at: e.At}
+	r := row{id: rand.Text()[:20], callID: cmp.Or(e.CallID, e.OrderID), at: time.Now()}
 	var err error
 	if r.body, err = Encode(r.id, e); err != nil {
 		return err
@@ -223,22 +223,12 @@ func (b *Box) flush(ctx context.Context) bool {
 	return err == nil
 }
 
-// Backlog is what a receiver is still to be told, and what became of the rest.
-type Backlog struct {
-	Receiver  string
-	Waiting   int
-	Oldest    time.Time // of the event that waits longest; zero: none
-	Delivered uint64    // since the program was started
-	GivenUp   uint64
-	Failed    uint64 // tries
-}
-
 // Backlogs is the backlog of every receiver, in the order of their names.
-func (b *Box) Backlogs(ctx context.Context) ([]Backlog, error) {
-	var all []Backlog
+func (b *Box) Backlogs(ctx context.Context) ([]pbx.Backlog, error) {
+	var all []pbx.Backlog
 	for _, name := range slices.Sorted(maps.Keys(b.lanes)) {
 		l := b.lanes[name]
-		log := Backlog{Receiver: name, Delivered: l.delivered.Load(), GivenUp: l.givenUp.Load(), Failed: l.failed.Load()}
+		log := pbx.Backlog{Receiver: name, Delivered: l.delivered.Load(), GivenUp: l.givenUp.Load(), Failed: l.failed.Load()}
 		var oldest sql.NullInt64
 		err := b.db.Readers().QueryRowContext(ctx, "SELECT count(*), min(posted) FROM outbox WHERE receiver = ?", name).Scan(&log.Waiting, &oldest)
 		if err != nil {

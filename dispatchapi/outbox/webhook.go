@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"cabline/dispatchapi/internal/courier"
+	"cabline/dispatchapi/courier"
 	"cabline/pbx"
 )
 

@@ -157,6 +157,9 @@ func (m *Metrics) watch(c Config) error {
 			})))
 		}
 	}
+	if c.Backlogs != nil {
+		errs = append(errs, m.registry.Register(outboxMetrics(c.Backlogs)))
+	}
 	return errors.Join(errs...)
 }
 

@@ -23,6 +23,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		c.Registrations = func() int { return 3 }
 		c.Dropped = func() uint64 { return 7 }
 		c.Trunks = func() map[string]bool { return map[string]bool{"carrier": true, "Облако \"1\"": false} }
+		c.Backlogs = func(context.Context) ([]pbx.Backlog, error) {
+			return []pbx.Backlog{{Receiver: "events", Waiting: 7, Delivered: 5, Failed: 2, GivenUp: 1}}, nil
+		}
 	})
 	store := metrics.Store(h.db)
 	for i, result := range []string{"completed", "completed", "hung up"} {
@@ -61,6 +64,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_calls_total{kind="inbound",result="hung up"} 1`,
 		`cabline_talk_seconds_total{kind="inbound"} 124`,
 		`cabline_cdrs_unsaved_total 1`,
+		`cabline_outbox_waiting{receiver="events"} 7`,
+		`cabline_outbox_oldest_seconds{receiver="events"} 0`,
+		`cabline_outbox_events_total{receiver="events",what="given_up"} 1`,
 		`cabline_calls_live 4`,
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,

@@ -9,6 +9,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 	_ "time/tzdata" // a firm's server may have no table of zones
 
@@ -125,12 +126,6 @@ type Operator struct {
 // Realm is the digest realm the HA1s are made for.
 const Realm = "cabline"
 
-// Dispatch is the dispatch system.
-type Dispatch struct {
-	Kind  string `yaml:"kind"`
-	Token Secret `yaml:"token"` // bearer of /api/v1
-}
-
 // Outgoing is what operators may dial.
 type Outgoing struct {
 	// Allow lists the beginnings of numbers ("+7") that may be dialled besides
@@ -185,7 +180,7 @@ func Default() *Config {
 
 // Secrets are the texts which must never be printed.
 func (c *Config) Secrets() []string {
-	secrets := []string{c.Dispatch.Token.Reveal()}
+	secrets := c.Dispatch.secrets()
 	for _, o := range c.Operators {
 		secrets = append(secrets, o.HA1.Reveal())
 	}
@@ -194,5 +189,5 @@ func (c *Config) Secrets() []string {
 			secrets = append(secrets, t.Password.Reveal())
 		}
 	}
-	return secrets
+	return slices.DeleteFunc(secrets, func(s string) bool { return s == "" })
 }

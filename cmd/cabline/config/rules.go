@@ -29,7 +29,6 @@ var login = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 func (r *reader) rules(c *Config, env Env) {
 	r.firm(&c.Firm)
-	r.oneOf("dispatch.kind", &c.Dispatch.Kind, []string{"orderbook"})
 	r.oneOf("log.level", &c.Log.Level, []string{"trace", "debug", "info", "warn", "error"})
 	r.oneOf("log.format", &c.Log.Format, []string{"auto", "console", "json"})
 	r.timeouts(&c.Timeouts)
@@ -44,12 +43,7 @@ func (r *reader) rules(c *Config, env Env) {
 	}
 	unique(r, "sip.listen", c.SIP.Listen, func(l *SIPListen) *SIPListen { return l })
 	r.apart(c)
-	if token, ok := env("CABLINE_DISPATCH_TOKEN"); ok {
-		c.Dispatch.Token = Secret(token)
-	}
-	if c.Dispatch.Token == "" {
-		r.problem(r.at[&c.Dispatch], "dispatch: token missing; set it in dispatch.token or CABLINE_DISPATCH_TOKEN")
-	}
+	r.dispatch(c, env)
 	r.trunks(c, env)
 	r.lines(c)
 	r.operators(c, env)

@@ -83,6 +83,10 @@ func http1() *http.Protocols {
 // Close gives idle connections back.
 func (c *Courier) Close() { c.client.CloseIdleConnections() }
 
+// Client is for adapters that read answers themselves: it dials, trusts and
+// follows as Do does, and leaves the body's bounds to them.
+func (c *Courier) Client() *http.Client { return c.client }
+
 // Request is what is asked. URL is whole.
 type Request struct {
 	Method string

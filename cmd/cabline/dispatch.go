@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"cabline/cmd/cabline/config"
+	"cabline/dispatchapi/courier"
+	"cabline/dispatchapi/outbox"
+	"cabline/pbx"
+)
+
+// dispatchSystem is the dispatch system of the config, and all that goes
+// between it and the exchange.
+type dispatchSystem struct {
+	pbx.Dispatch
+	mount  map[string]http.Handler // what it asks of us over HTTP
+	outbox *outbox.Box             // nil: nobody is told of calls
+}
+
+// connectDispatch makes the dispatch system ready. It sends nothing yet.
+func (x *exchange) connectDispatch() (*dispatchSystem, error) {
+	d := &dispatchSystem{Dispatch: x.orders, mount: map[string]http.Handler{}}
+	receivers := map[string]outbox.Receiver{}
+	if events := x.cfg.Dispatch.Events; events.URL != "" {
+		hook, err := webhook(events)
+		if err != nil {
+			return nil, fmt.Errorf("dispatch.events: %w", err)
+		}
+		receivers["events"] = hook
+	}
+	if len(receivers) > 0 {
+		d.outbox = outbox.New(x.store, receivers)
+	}
+	return d, nil
+}
+
+func webhook(events config.Events) (*outbox.Webhook, error) {
+	carrier, err := courier.New(courier.TLS(events.TLS))
+	if err != nil {
+		return nil, err
+	}
+	hook := &outbox.Webhook{URL: events.URL, Secret: events.Secret.Reveal(), Courier: carrier}
+	for _, kind := range events.Kinds {
+		hook.Kinds = append(hook.Kinds, pbx.EventKind(kind))
+	}
+	return hook, nil
+}
+
+// tellOf has the dispatch system told of what happens in calls.
+func (d *dispatchSystem) tellOf(board *pbx.Switchboard, count func(pbx.Store) pbx.Store) {
+	if d.outbox == nil {
+		return
+	}
+	board.Tell = d.outbox.Take
+	board.Store = count(d.outbox)
+}
+
+// serve delivers until ctx ends.
+func (d *dispatchSystem) serve(ctx context.Context) {
+	if d.outbox != nil {
+		d.outbox.Serve(ctx)
+	}
+}
+
+// backlogs is what the metrics tell of the outbox; nil where there is none.
+func (d *dispatchSystem) backlogs() func(context.Context) ([]pbx.Backlog, error) {
+	if d.outbox == nil {
+		return nil
+	}
+	return d.outbox.Backlogs
+}
