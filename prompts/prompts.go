@@ -36,6 +36,15 @@ const (
 	MenuDriver         ID = "menu_driver"        // key 1
 	MenuOperator       ID = "menu_operator"      // key 2
 	MenuRepeat         ID = "menu_repeat"        // key 9
+	MenuZero           ID = "menu_zero"          // key 0, the operator
+
+	// To a driver who calls.
+	ConnectingToClient ID = "connecting_to_client"
+	ClientBusy         ID = "client_busy"
+	ClientNoAnswer     ID = "client_no_answer"
+	ClientUnreachable  ID = "client_unreachable"
+	MenuThisOrder      ID = "menu_this_order" // key 1
+	MenuNextOrder      ID = "menu_next_order" // key 2
 
 	// Of calls that tell a client news.
 	NoticeGreeting  ID = "notice_greeting"   // who calls
@@ -51,7 +60,8 @@ const (
 
 // IDs is every prompt there is.
 var IDs = []ID{Greeting, Invalid, ConnectingDriver, ConnectingOperator, ConnectingClient, DriverBusy, DriverNoAnswer,
-	DriverUnreachable, PleaseWait, Sorry, MenuDriver, MenuOperator, MenuRepeat,
+	DriverUnreachable, PleaseWait, Sorry, MenuDriver, MenuOperator, MenuRepeat, MenuZero,
+	ConnectingToClient, ClientBusy, ClientNoAnswer, ClientUnreachable, MenuThisOrder, MenuNextOrder,
 	NoticeGreeting, MenuKeepLooking, MenuComingOut, MenuFiveMinutes, MenuCancel, AnswerPassedOn, AnswerLooking, AnswerCancelled, AnswerRefused}
 
 // Facts are what may be said about an order. A fact that is empty, or has no
