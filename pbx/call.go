@@ -33,6 +33,7 @@ type Call struct {
 	// news tells whoever waits in the call that there is a notice for the client.
 	news chan struct{}
 
+	talks   *talks
 	seen    atomic.Pointer[view]
 	masking Masking
 	public  func(Phone) bool // a number that everybody may see
@@ -137,6 +138,7 @@ func (s *Switchboard) newCall(kind Kind, line Line) *Call {
 		masking: s.Masking,
 		public:  func(number Phone) bool { _, ours := s.line(number); return ours },
 		changed: s.changes.signal,
+		talks:   &s.talks,
 		tell:    s.Tell,
 	}
 	call.show()

@@ -165,10 +165,30 @@ func (t *ticket) release(login string, rest time.Duration) {
 	}
 }
 
+// ask claims one operator for a call, whatever branch it is of: a colleague
+// wants them.
+func (d *desk) ask(login, callID string) error {
+	d.mu.Lock()
+	defer d.unlock()
+	switch at := d.seat(login); {
+	case at == nil || !at.Online:
+		return ErrUnreachable
+	case at.State != stateFree:
+		return ErrBusy
+	default:
+		at.State, at.CallID = stateRinging, callID
+		return nil
+	}
+}
+
 // occupy marks an operator as talking until free is called.
 func (d *desk) occupy(login, callID string) (free func()) {
 	d.set(login, func(at *seat) { at.State, at.CallID = stateTalking, callID })
-	return func() { d.set(login, func(*seat) { d.free(login, callID) }) }
+	return func() { d.giveBack(login, callID) }
+}
+
+func (d *desk) giveBack(login, callID string) {
+	d.set(login, func(*seat) { d.free(login, callID) })
 }
 
 // free gives an operator back from a call, unless another one has them by now:

@@ -16,25 +16,34 @@ func (s *Switchboard) forward(ctx context.Context, caller Leg, a Arrival, line L
 		call.cdr.From, call.cdr.To = a.From, line.Forward
 		call.cdr.State = StateCallingTarget
 		call.add(caller, RoleClient)
-		return s.reach(ctx, call, caller, Endpoint{Number: line.Forward, Trunk: line.Trunk, From: line.Number})
+		target, err := s.reach(ctx, call, caller, func(early Early) (Leg, error) { return s.target(ctx, call, line.Forward, early) })
+		if err != nil {
+			return err
+		}
+		return call.join(ctx, caller, target)
 	})
 }
 
-// reach dials a target for a caller who is not answered yet, then joins them.
-func (s *Switchboard) reach(ctx context.Context, call *Call, caller Leg, to Endpoint) error {
+// reach dials for a caller who is not answered yet, and then is.
+func (s *Switchboard) reach(ctx context.Context, call *Call, caller Leg, dial func(Early) (Leg, error)) (Leg, error) {
 	preview := &preview{caller: caller}
 	defer preview.stop()
-	to.Early = preview
-	target, err := s.dial(ctx, call, RoleTarget, to, s.Limits.ClientRing)
+	target, err := dial(preview)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := caller.Answer(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	preview.stop()
 	call.enter(StateTalking, "talk to target")
-	return call.join(ctx, caller, target)
+	return target, nil
+}
+
+// target dials a number that is neither the client's nor the driver's.
+func (s *Switchboard) target(ctx context.Context, call *Call, number Phone, early Early) (Leg, error) {
+	return s.dial(ctx, call, RoleTarget, Endpoint{
+		Number: number, Trunk: call.line.Trunk, From: call.line.Number, Early: early,
+	}, s.Limits.ClientRing)
 }
 
 // preview lets a caller who is not answered yet hear the target's network.

@@ -52,6 +52,11 @@ type Leg interface {
 	// changed is closed when that is no longer so.
 	Held() (held bool, changed <-chan struct{})
 
+	// Referrals are an operator's wishes that somebody else goes on in their
+	// place; each must be reported on before the next comes. nil: the party has no
+	// right to any.
+	Referrals() <-chan Referral
+
 	// Audio is the party's audio, good for the leg's life.
 	Audio() media.Port
 
@@ -69,6 +74,20 @@ type Arrival struct {
 	To       Phone  // the number dialled: the line, or what an operator dialled
 	Trunk    string // the trunk it came over, empty for operators' phones
 	Operator string // the login of the operator who calls, empty for trunks
+	Desk     string // the login an operator dialled in place of a number
+}
+
+// Referral is an operator's wish that the other party of a call goes on with
+// somebody else (RFC 3515): with a number or another operator, who are called
+// first, or with the other party of another call of theirs (RFC 3891).
+type Referral struct {
+	Number   Phone
+	Operator string
+	Instead  Leg // the operator's leg of the other call
+
+	// Report tells the operator's phone how it ended, nil: well, and waits a
+	// moment until the phone knows.
+	Report func(ctx context.Context, err error)
 }
 
 // Endpoint is something that can be called: a number over a trunk, or every

@@ -33,13 +33,9 @@ func (s *Switchboard) operator(ctx context.Context, call *Call, client Leg) erro
 	case err != nil:
 		return err
 	}
-	free := s.desk.occupy(found.login, call.cdr.ID)
-	defer free()
 	call.add(found.leg, RoleOperator)
 	call.enter(StateTalking, "talk to operator "+found.login)
-	err = call.join(ctx, client, found.leg)
-	hangUp(ctx, found.leg, err) // a phone that still talks would refuse the next client
-	return err
+	return s.converse(ctx, call, client, found.leg)
 }
 
 // picked is an operator's phone that rang to its end: a leg, or why not.

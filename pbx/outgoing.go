@@ -6,26 +6,38 @@ import (
 )
 
 // outgoing carries a call an operator makes: to the clients and drivers of
-// active orders, and to numbers the firm allows. A stolen password must not
-// become a telephone bill.
+// active orders, to numbers the firm allows, to other operators. A stolen
+// password must not become a telephone bill.
 func (s *Switchboard) outgoing(ctx context.Context, operator Leg, a Arrival) {
 	s.run(ctx, KindOutgoing, s.lineFor(""), func(ctx context.Context, call *Call) error {
-		ctx, done := attend(ctx, operator)
-		defer done()
 		call.cdr.To = a.To
 		call.cdr.State = StateCallingTarget
 		call.add(operator, RoleOperator)
 		call.step("operator " + a.Operator + " dials")
-		if err := s.mayDial(ctx, a.To); err != nil {
-			call.step("number not allowed")
-			return err
-		}
 		free := s.desk.occupy(a.Operator, call.cdr.ID)
 		defer free()
-		err := s.reach(ctx, call, operator, Endpoint{Number: a.To, Trunk: call.line.Trunk, From: call.line.Number})
-		hangUp(ctx, operator, err) // a phone that still talks would refuse the next client
-		return err
+		defer s.desk.giveBack(a.Desk, call.cdr.ID)
+		target, err := s.dialFor(ctx, call, operator, a)
+		if err != nil {
+			hangUp(ctx, operator, err) // a phone that still rings would refuse the next client
+			return err
+		}
+		return s.converse(ctx, call, target, operator)
 	})
+}
+
+// dialFor reaches the one an operator dialled.
+func (s *Switchboard) dialFor(ctx context.Context, call *Call, operator Leg, a Arrival) (Leg, error) {
+	ctx, done := attend(ctx, operator)
+	defer done()
+	if a.Desk != "" {
+		return s.reach(ctx, call, operator, func(Early) (Leg, error) { return s.colleague(ctx, call, a.Desk) })
+	}
+	if err := s.mayDial(ctx, a.To); err != nil {
+		call.step("number not allowed")
+		return nil, err
+	}
+	return s.reach(ctx, call, operator, func(early Early) (Leg, error) { return s.target(ctx, call, a.To, early) })
 }
 
 func (s *Switchboard) mayDial(ctx context.Context, number Phone) error {

@@ -38,7 +38,7 @@ type scene struct {
 func newScene(phones map[string]func(context.Context) (pbx.Leg, error)) *scene {
 	s := &scene{
 		dialer: &pbxtest.Dialer{Phones: phones}, store: &pbxtest.Store{},
-		client: pbxtest.NewLeg(clientPhone), driver: pbxtest.NewLeg(driverPhone), anna: pbxtest.NewLeg(""),
+		client: pbxtest.NewLeg(clientPhone), driver: pbxtest.NewLeg(driverPhone), anna: pbxtest.NewOperator("anna"),
 	}
 	eta := 4
 	s.board = &pbx.Switchboard{
@@ -540,7 +540,7 @@ func TestAllFreeOperatorsOfTheBranchRingAndOneWins(t *testing.T) {
 			elsewhere = context.Cause(ctx)
 			return nil, elsewhere
 		}
-		s.dialer.Phones["boris"] = pbxtest.Answers(2*time.Second, s.anna, func(l *pbxtest.Leg) { time.Sleep(time.Minute); l.Leave() })
+		s.dialer.Phones["boris"] = pbxtest.Answers(2*time.Second, pbxtest.NewOperator("boris"), func(l *pbxtest.Leg) { time.Sleep(time.Minute); l.Leave() })
 		s.dialer.Phones["vera"] = pbxtest.Rings
 		for _, o := range []string{"anna", "boris", "vera"} {
 			s.board.SetOnline(o, true) // galya is at home
@@ -606,7 +606,7 @@ func TestClientsAreServedInTheOrderTheyCame(t *testing.T) {
 		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
 		talks := func(l *pbxtest.Leg) { time.Sleep(30 * time.Second); l.Leave() }
 		s.dialer.Phones["anna"] = func(ctx context.Context) (pbx.Leg, error) {
-			return pbxtest.Answers(time.Second, pbxtest.NewLeg(""), talks)(ctx)
+			return pbxtest.Answers(time.Second, pbxtest.NewOperator("anna"), talks)(ctx)
 		}
 		var done []string
 		finished := make(chan string)

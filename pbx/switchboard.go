@@ -36,6 +36,7 @@ type Switchboard struct {
 
 	desk    desk
 	live    liveCalls
+	talks   talks
 	changes changes
 	started chan func(context.Context)
 	once    sync.Once
@@ -118,7 +119,8 @@ func (s *Switchboard) Serve(ctx context.Context) {
 	}
 }
 
-// Incoming runs the story of a leg that arrived. It returns when the call is over.
+// Incoming runs the story of a leg that arrived. It returns when the call is
+// over, and the leg, which may have gone on in another call.
 func (s *Switchboard) Incoming(ctx context.Context, leg Leg, a Arrival) {
 	s.init()
 	line, known := s.line(a.To)
@@ -133,6 +135,7 @@ func (s *Switchboard) Incoming(ctx context.Context, leg Leg, a Arrival) {
 	default:
 		s.inbound(ctx, leg, a, line)
 	}
+	<-leg.Context().Done()
 }
 
 func (s *Switchboard) line(number Phone) (Line, bool) {

@@ -23,7 +23,7 @@ const missedAfter = 10 * time.Second
 // join lets two answered legs talk, with music for the one whom the other puts
 // on hold, and returns when either hangs up: nil, for that is how talks end; or
 // the cause of ctx when somebody else ended the call; or ErrMediaLost when
-// neither is heard any more.
+// neither is heard any more; or *referred.
 func (c *Call) join(ctx context.Context, a, b Leg) error {
 	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
 	started := time.Now()
@@ -48,8 +48,24 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 			}
 		})
 	}
+	claims, shut := c.talks.add(a, b)
+	defer shut()
 	for talk.Err() == nil {
-		c.hear(talk, a, b, missed)
+		wish, claimed := c.hear(talk, a, b, missed, claims)
+		switch {
+		case wish != nil:
+			return wish
+		case claimed != nil:
+			claimed.other <- c.give(map[bool]Leg{true: b, false: a}[claimed.with == a])
+			return nil
+		}
+	}
+	select {
+	case wish := <-a.Referrals(): // and hung up at once
+		return &referred{wish}
+	case wish := <-b.Referrals():
+		return &referred{wish}
+	default:
 	}
 	if a.Context().Err() != nil || b.Context().Err() != nil {
 		return nil // ctx may end with one of the legs: all were ready at once
@@ -57,8 +73,9 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 	return context.Cause(talk)
 }
 
-// hear lets the parties hear each other, or music, until that changes.
-func (c *Call) hear(ctx context.Context, a, b Leg, missed <-chan Leg) {
+// hear lets the parties hear each other, or music, until that changes or one of
+// them is to go on with somebody else.
+func (c *Call) hear(ctx context.Context, a, b Leg, missed <-chan Leg, claims <-chan claim) (*referred, *claim) {
 	aHolds, aChanges := a.Held()
 	bHolds, bChanges := b.Held()
 	switch {
@@ -78,8 +95,15 @@ func (c *Call) hear(ctx context.Context, a, b Leg, missed <-chan Leg) {
 	case leg := <-missed:
 		c.step(string(c.party(leg)) + " is not heard")
 		leg.Renew()
+	case wish := <-a.Referrals():
+		return &referred{wish}, nil
+	case wish := <-b.Referrals():
+		return &referred{wish}, nil
+	case claim := <-claims:
+		return nil, &claim
 	case <-ctx.Done():
 	}
+	return nil, nil
 }
 
 // maxHolds bounds what a phone gone mad writes into the CDR.

@@ -32,12 +32,14 @@ type Leg struct {
 	held     bool
 	renewed  int
 	changed  chan struct{}
+
+	referrals chan pbx.Referral
 }
 
 // NewLeg returns a party at a number.
 func NewLeg(number pbx.Phone) *Leg {
 	l := &Leg{Port: &Port{digits: make(chan media.Digit, 16)},
-		record: pbx.LegRecord{Number: number, Started: time.Now()}, changed: make(chan struct{})}
+		record: pbx.LegRecord{Number: number, Started: time.Now()}, changed: make(chan struct{}), referrals: make(chan pbx.Referral, 1)}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	return l
 }
@@ -60,6 +62,25 @@ func (l *Leg) Hold(held bool) {
 	l.changed = make(chan struct{})
 	l.Port.hold(held)
 }
+
+// NewOperator returns an operator's phone.
+func NewOperator(login string) *Leg {
+	l := NewLeg("")
+	l.record.Operator = login
+	return l
+}
+
+// Refer asks that somebody else goes on with the other party. What is reported
+// of it comes by the channel.
+func (l *Leg) Refer(to pbx.Referral) <-chan error {
+	reported := make(chan error, 1)
+	to.Report = func(_ context.Context, err error) { reported <- err }
+	l.referrals <- to
+	return reported
+}
+
+// Referrals implements pbx.Leg.
+func (l *Leg) Referrals() <-chan pbx.Referral { return l.referrals }
 
 // Held implements pbx.Leg.
 func (l *Leg) Held() (bool, <-chan struct{}) {

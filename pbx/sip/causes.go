@@ -81,7 +81,7 @@ func phrase(code int) string {
 }
 
 var phrases = map[int]string{
-	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusSessionInProgress: "Session Progress", wire.StatusOK: "OK",
+	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusSessionInProgress: "Session Progress", wire.StatusOK: "OK", wire.StatusAccepted: "Accepted",
 	wire.StatusBadRequest: "Bad Request", wire.StatusUnauthorized: "Unauthorized", wire.StatusForbidden: "Forbidden",
 	wire.StatusNotFound: "Not Found", wire.StatusMethodNotAllowed: "Method Not Allowed",
 	wire.StatusProxyAuthRequired: "Proxy Authentication Required", wire.StatusUnsupportedMediaType: "Unsupported Media Type",

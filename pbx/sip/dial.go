@@ -148,7 +148,7 @@ func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, pat
 	req.AppendHeader(l.contact())
 	l.mu.Unlock()
 	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
-	req.AppendHeader(wire.NewHeader("Allow", allowed))
+	req.AppendHeader(wire.NewHeader("Allow", l.allows()))
 	supported := "timer"
 	if l.trunk != nil && l.trunk.Prack {
 		supported = "timer, 100rel"

@@ -113,10 +113,12 @@ func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
 		l.confirmedEarly(req, tx)
 	case wire.INFO:
 		l.informed(req, tx)
+	case wire.REFER:
+		l.referred(req, tx)
 	case wire.OPTIONS:
-		l.server.answer(req, tx, wire.StatusOK, capabilities()...)
+		l.server.answer(req, tx, wire.StatusOK, l.capabilities()...)
 	default:
-		l.server.answer(req, tx, wire.StatusMethodNotAllowed, capabilities()...)
+		l.server.answer(req, tx, wire.StatusMethodNotAllowed, l.capabilities()...)
 	}
 }
 
@@ -192,7 +194,7 @@ func (l *Leg) sessionFor(offer []byte) (sdp []byte, err error) {
 
 // ok builds the 200 to an INVITE or UPDATE. The lock is held.
 func (l *Leg) ok(req *wire.Request, sdp []byte) *wire.Response {
-	res := respond(req, wire.StatusOK, l.contact(), wire.NewHeader("Allow", allowed), wire.NewHeader("Supported", "timer"))
+	res := respond(req, wire.StatusOK, l.contact(), wire.NewHeader("Allow", l.allows()), wire.NewHeader("Supported", "timer"))
 	for _, h := range l.agree(req) {
 		res.AppendHeader(h)
 	}

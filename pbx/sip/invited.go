@@ -43,11 +43,11 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 	} else {
 		who.number = callerOf(req, s.cfg.Country)
 	}
-	to := numberIn(&req.Recipient, s.cfg.Country)
+	desk, to := s.whom(&req.Recipient)
 	if who.trunk != nil {
-		to = who.trunk.dialled(req, s.cfg.Country)
+		desk, to = "", who.trunk.dialled(req, s.cfg.Country)
 	}
-	if code := s.admit(req, who, to); code != 0 {
+	if code := s.admit(req, who, to != "" || desk != ""); code != 0 {
 		s.answer(req, tx, code, reasons(req, code)...)
 		return
 	}
@@ -60,7 +60,7 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 		s.answer(req, tx, r.Code, reasons(req, r.Code)...)
 		return
 	}
-	arrival := pbx.Arrival{From: who.number, To: to, Operator: who.login}
+	arrival := pbx.Arrival{From: who.number, To: to, Operator: who.login, Desk: desk}
 	if who.trunk != nil {
 		arrival.Trunk = who.trunk.Name
 	}
@@ -69,7 +69,7 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 
 // admit says why a call may not come in, as a code, or takes a channel of the
 // trunk for it and returns 0.
-func (s *Server) admit(req *wire.Request, who party, to pbx.Phone) int {
+func (s *Server) admit(req *wire.Request, who party, known bool) int {
 	switch {
 	case s.cancels.take(req):
 		return wire.StatusRequestTerminated
@@ -77,7 +77,7 @@ func (s *Server) admit(req *wire.Request, who party, to pbx.Phone) int {
 		return wire.StatusBadExtension
 	case tooShort(req):
 		return 422
-	case to == "":
+	case !known:
 		return wire.StatusNotFound
 	case s.stopping.Load(), who.trunk != nil && !who.trunk.seize():
 		return wire.StatusServiceUnavailable

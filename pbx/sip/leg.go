@@ -35,6 +35,8 @@ type Leg struct {
 	ctx context.Context
 	end context.CancelCauseFunc
 
+	referrals chan pbx.Referral // room for one; nil: they may ask for none
+
 	mu sync.Mutex // guards all below
 	dialog
 	state     state
@@ -46,15 +48,16 @@ type Leg struct {
 	forks     map[string]early
 	heardFrom string // the branch whose early answer the audio has
 	session
-	held     bool          // we are on hold
-	holding  chan struct{} // closed when that changes; nil: nobody asked
-	byeDue   error         // hang up as soon as the ACK is here; see HangUp
-	started  time.Time
-	answered time.Time
-	ended    time.Time
-	cause    string
-	code     int
-	stats    media.Stats
+	referring bool          // a REFER of theirs is under way
+	held      bool          // we are on hold
+	holding   chan struct{} // closed when that changes; nil: nobody asked
+	byeDue    error         // hang up as soon as the ACK is here; see HangUp
+	started   time.Time
+	answered  time.Time
+	ended     time.Time
+	cause     string
+	code      int
+	stats     media.Stats
 }
 
 var _ pbx.Leg = (*Leg)(nil)
@@ -82,6 +85,9 @@ func (s *Server) newLeg(ctx context.Context, who party, d dialog, audio Audio) *
 	l := &Leg{party: who, server: s, audio: audio, dialog: d, started: time.Now()}
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.Hide(who.hides...)
+	if who.login != "" {
+		l.referrals = make(chan pbx.Referral, 1)
+	}
 	l.keysByInfo()
 	if port, ok := audio.(interface{ Lost() <-chan struct{} }); ok {
 		s.work.Go(func() { l.watch(port.Lost()) })
@@ -112,6 +118,9 @@ func (l *Leg) Context() context.Context { return l.ctx }
 
 // Audio implements pbx.Leg.
 func (l *Leg) Audio() media.Port { return l.audio }
+
+// Referrals implements pbx.Leg.
+func (l *Leg) Referrals() <-chan pbx.Referral { return l.referrals }
 
 // Held implements pbx.Leg.
 func (l *Leg) Held() (held bool, changed <-chan struct{}) {

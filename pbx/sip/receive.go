@@ -154,6 +154,18 @@ func respond(req *wire.Request, code int, headers ...wire.Header) *wire.Response
 	return res
 }
 
+// allows are the methods the party may use: operators may REFER.
+func (l *Leg) allows() string {
+	if l.referrals != nil {
+		return allowed + ", REFER"
+	}
+	return allowed
+}
+
+func (l *Leg) capabilities() []wire.Header {
+	return append([]wire.Header{wire.NewHeader("Allow", l.allows())}, capabilities()[1:]...)
+}
+
 func capabilities() []wire.Header {
 	return []wire.Header{
 		wire.NewHeader("Allow", allowed),

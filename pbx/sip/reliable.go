@@ -38,7 +38,7 @@ func wantsReliable(req *wire.Request, t *trunk) bool {
 // first reliable response makes it (RFC 3262 §5). The lock is held.
 func (l *Leg) ring(code int, sdp []byte) error {
 	a := l.arrival
-	headers := []wire.Header{l.contact(), wire.NewHeader("Allow", allowed)}
+	headers := []wire.Header{l.contact(), wire.NewHeader("Allow", l.allows())}
 	if !a.reliable {
 		return a.respond(code, sdp, headers...)
 	}

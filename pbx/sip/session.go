@@ -181,7 +181,7 @@ func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Reques
 		req.AppendHeader(minSE())
 	}
 	if method == wire.INVITE {
-		req.AppendHeader(wire.NewHeader("Allow", allowed))
+		req.AppendHeader(wire.NewHeader("Allow", l.allows()))
 		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 		req.SetBody(l.sdp)
 	}
