@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,11 +13,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"cabline/cmd/cabline/config"
+	"cabline/pbx/sip/locate"
 )
 
 type checkCommand struct {
@@ -171,17 +174,19 @@ func (v *visit) trunks(ctx context.Context) {
 		if _, err := authorities(t.CA); err != nil {
 			v.wrong("trunk %q: ca: %v", t.Name, err)
 		}
-		host, _, err := net.SplitHostPort(t.Host)
+		target := firstHop(t)
+		hops, err := v.locate(ctx, target)
 		if err != nil {
-			v.wrong("trunk %q: %v", t.Name, err)
+			v.wrong("trunk %q: the DNS does not say where %s is: %v", t.Name, target.Host, err)
 			continue
 		}
-		addrs, err := resolve(ctx, host)
-		if err != nil {
-			v.wrong("trunk %q: the name %s has no address: %v", t.Name, host, why(err))
-			continue
+		v.ok("trunk %q: calls go to %s", t.Name, written(hops))
+		var addrs []netip.Addr
+		for _, h := range hops {
+			if !slices.Contains(addrs, h.Addr.Addr()) {
+				addrs = append(addrs, h.Addr.Addr())
+			}
 		}
-		v.ok("trunk %q: calls go to %s", t.Name, t.Host)
 		for _, a := range addrs {
 			if len(t.From) > 0 && !slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(a) }) {
 				v.doubt("trunk %q: %s is an address of its host but not among those it may call from", t.Name, a)
@@ -195,14 +200,31 @@ func (v *visit) trunks(ctx context.Context) {
 	}
 }
 
-func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+// firstHop is where a trunk's requests are sent first.
+func firstHop(t config.Trunk) locate.Target {
+	target := locate.Target{Host: cmp.Or(string(t.OutboundProxy), t.Host), Transport: t.Transport}
+	if host, port, err := net.SplitHostPort(target.Host); err == nil {
+		target.Host = host
+		target.Port, _ = strconv.Atoi(port) // config has checked it
+	}
+	return target
+}
+
+// locate asks the name servers that serve would ask.
+func (v *visit) locate(ctx context.Context, t locate.Target) ([]locate.Hop, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("the name server did not answer in 5 s"))
 	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	for i := range addrs {
-		addrs[i] = addrs[i].Unmap()
+	found, err := (&locate.Resolver{Servers: nameServers(v.cfg)}).Find(ctx, t)
+	return found.Hops, err
+}
+
+// written are places in their order, the first one first.
+func written(hops []locate.Hop) string {
+	var texts []string
+	for _, h := range hops {
+		texts = append(texts, h.Addr.String()+" over "+h.Transport)
 	}
-	return addrs, err
+	return strings.Join(texts, ", then ")
 }
 
 // canListen opens a socket and closes it.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,6 +189,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 		Public:   x.cfg.SIP.Public,
 		Realm:    config.Realm,
 		Country:  x.cfg.Firm.Country,
+		DNS:      nameServers(x.cfg),
 		Accounts: x.account,
 		Gate:     x.gate,
 		Exchange: x.board,
@@ -219,6 +221,13 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 			Options: t.Options, Failover: t.Failover})
 	}
 	return cfg, nil
+}
+
+func nameServers(cfg *config.Config) (servers []netip.AddrPort) {
+	for _, s := range cfg.SIP.DNS {
+		servers = append(servers, netip.AddrPort(s))
+	}
+	return servers
 }
 
 // lineOf is the line that calls to a trunk's login are for: the one with that

@@ -10,6 +10,7 @@ import (
 	"cabline/media"
 	"cabline/pbx"
 	"cabline/pbx/gate"
+	"cabline/pbx/sip/locate"
 )
 
 // Config is what a Server needs. Zero fields take the defaults named.
@@ -24,8 +25,9 @@ type Config struct {
 	UserAgent string     // "Cabline"
 	Country   string     // in which numbers are written; "RU"
 	Trunks    []Trunk
-	MaxCalls  int      // legs at once; 10000
-	Origins   []string // hosts besides our own whose pages may open a WebSocket
+	DNS       []netip.AddrPort // name servers; none: those of the system
+	MaxCalls  int              // legs at once; 10000
+	Origins   []string         // hosts besides our own whose pages may open a WebSocket
 
 	// Accounts returns an operator's HA1: MD5(login:realm:password) in hex.
 	Accounts func(login string) (ha1 string, ok bool)
@@ -45,6 +47,8 @@ type Config struct {
 	maxSources int           // of UDP messages known to sipgo at once; 20000
 	maxPending int           // requests that are not answered, or whose answer may have to be repeated; 20000
 	backOff    time.Duration // after the first failure to register; 2 s
+
+	find func(context.Context, locate.Target) (locate.Found, error) // in the DNS
 }
 
 // Listen is one address to receive SIP on.
@@ -56,8 +60,8 @@ type Listen struct {
 // Trunk is a carrier.
 type Trunk struct {
 	Name      string
-	Target    string         // host:port calls are sent to; empty: calls only come in
-	Transport string         // "udp" (default), "tcp" or "tls"
+	Target    string         // host or host:port calls are sent to (RFC 3263); empty: calls only come in
+	Transport string         // "udp", "tcp" or "tls"; empty: as the DNS says, or else udp
 	Roots     *x509.CertPool // who may have signed its certificate; nil: whom the system trusts
 	From      []netip.Prefix // where its calls come from; empty and Register: the registrar's addresses, calls to the account
 	CallerID  pbx.Phone      // shown when a call names no number of its own
@@ -186,6 +190,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minExpires == 0 {
 		c.minExpires = time.Minute
+	}
+	if c.find == nil {
+		c.find = (&locate.Resolver{Servers: c.DNS}).Find
 	}
 	if c.backOff == 0 {
 		c.backOff = 2 * time.Second

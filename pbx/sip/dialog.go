@@ -94,11 +94,11 @@ func (d *dialog) aim(req *wire.Request) {
 	if len(d.routes) > 0 {
 		next = &d.routes[0]
 	}
-	port := next.Port
-	if port == 0 {
+	host, port := strings.Trim(next.Host, "[]"), next.Port
+	if _, err := netip.ParseAddr(host); err == nil && port == 0 { // a name has its port in the DNS
 		port = wire.DefaultPort(d.network)
 	}
-	req.SetDestination(net.JoinHostPort(strings.Trim(next.Host, "[]"), strconv.Itoa(port)))
+	req.SetDestination(net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // contact is where the peer reaches this leg.

@@ -5,8 +5,8 @@
 // sipgo parses, transports and runs transactions; dialogs are ours. The
 // goroutines: one reads each socket, one lives for each message while it is
 // dealt with (sipgo's), one for each incoming call runs its story, one waits
-// for the answer to each request we send, one keeps each trunk registered and
-// one asks whether it is up. A leg's state is guarded by its own
+// for the answer to each request we send, one keeps each trunk registered,
+// one asks whether it is up and one asks the DNS where it is. A leg's state is guarded by its own
 // lock; no lock is held while another leg, the register or the exchange is
 // called.
 //

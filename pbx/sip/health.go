@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"cabline/pbx"
+	"cabline/pbx/sip/locate"
 )
 
 // TrunkState is how a trunk is.
@@ -72,12 +73,17 @@ func (t *trunk) up() bool {
 	return t.state.Up
 }
 
-// watchHealth asks a carrier for a sign of life until ctx ends.
+// watchHealth asks a carrier for a sign of life until ctx ends, at its best
+// gateway, and at the next ones where that gives none.
 func (s *Server) watchHealth(ctx context.Context, t *trunk) {
 	tick := time.NewTicker(t.Options)
 	defer tick.Stop()
 	for {
-		if err := s.greet(ctx, t); ctx.Err() == nil {
+		hops, err := t.gateways.all(ctx)
+		if err == nil { // also of those that are dead: nobody else finds out that they are back
+			err = t.tryAll(ctx, hops, func(h locate.Hop) error { return s.greet(ctx, t, h) })
+		}
+		if ctx.Err() == nil {
 			t.alive(ctx, err)
 		}
 		select {
@@ -90,14 +96,10 @@ func (s *Server) watchHealth(ctx context.Context, t *trunk) {
 
 // greet sends OPTIONS. Whatever comes back is life, but for those answers that
 // say there is none.
-func (s *Server) greet(ctx context.Context, t *trunk) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience(), fmt.Errorf("no answer to OPTIONS within %s", patience()))
+func (s *Server) greet(ctx context.Context, t *trunk, h locate.Hop) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience(), fmt.Errorf("no answer to OPTIONS within %s: %w", patience(), errDead))
 	defer cancel()
-	peer, err := t.resolve(ctx)
-	if err != nil {
-		return err
-	}
-	p, err := s.pathTo(ctx, t.Transport, peer, t.trust)
+	p, err := s.pathOver(ctx, t, h)
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (s *Server) greet(ctx context.Context, t *trunk) error {
 		d.local.Port = 0
 	}
 	d.remote = d.target
-	t.lead(&d, peer)
+	t.lead(&d, h)
 	req := d.compose(wire.OPTIONS, 1)
 	req.AppendHeader(d.contact())
 	req.AppendHeader(wire.NewHeader("Accept", "application/sdp"))
@@ -183,14 +185,23 @@ func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
 	return nil, err
 }
 
-func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (*Leg, error) {
+// dialOver calls a number over the first gateway of a trunk that lives.
+func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (leg *Leg, err error) {
+	err = t.reach(ctx, func(h locate.Hop) error {
+		leg, err = s.dialAt(ctx, t, h, to)
+		return err
+	})
+	return leg, err
+}
+
+func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endpoint) (*Leg, error) {
 	if !t.seize() {
 		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
 	}
-	d, identity, err := s.dialogTo(ctx, t, to)
+	d, identity, err := s.dialogTo(ctx, t, h, to)
 	if err != nil {
 		t.release()
-		return nil, fmt.Errorf("%w: %w", errDead, err)
+		return nil, err
 	}
 	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden}, d, identity...)
 }
@@ -198,9 +209,5 @@ func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (*Leg,
 // elsewhere says whether a call that failed so may do better over another trunk:
 // the fault is the carrier's, and nobody's phone has rung.
 func elsewhere(err error) bool {
-	var no Rejection
-	if errors.As(err, &no) {
-		return lifeless(no.Code) && !no.Rang
-	}
-	return errors.Is(err, errDead) || errors.Is(err, pbx.ErrNoChannel)
+	return lost(err) || errors.Is(err, pbx.ErrNoChannel)
 }

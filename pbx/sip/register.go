@@ -8,6 +8,8 @@ import (
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx/sip/locate"
 )
 
 // Registering with a carrier (RFC 3261 §10.2): one goroutine for each trunk
@@ -28,7 +30,8 @@ const (
 type registration struct {
 	*trunk
 	server   *Server
-	dialog   // of all its REGISTERs
+	dialog              // of all its REGISTERs
+	hop      locate.Hop // where the last one went
 	asked    time.Duration
 	failures int       // since it last worked
 	breaks   int       // of connections that did not last
@@ -93,7 +96,8 @@ func between(low, high time.Duration) time.Duration {
 	return low + rand.N(max(high-low, 1))
 }
 
-// rest waits; false: ctx has ended. A registration is gone with its connection.
+// rest waits; false: ctx has ended. A registration is gone with its connection,
+// and moves with the calls to the gateway that lives.
 func (r *registration) rest(ctx context.Context, wait time.Duration, registered bool) bool {
 	due, look := time.NewTimer(wait), time.NewTicker(lookAfter)
 	defer due.Stop()
@@ -105,6 +109,9 @@ func (r *registration) rest(ctx context.Context, wait time.Duration, registered 
 		case <-due.C:
 			return true
 		case <-look.C:
+		}
+		if registered && r.gateways.first() != r.hop {
+			return true
 		}
 		if !registered || r.network == "UDP" || r.server.connected(path{network: r.network, flow: r.next}) {
 			continue
@@ -129,12 +136,29 @@ type refusedError struct {
 
 func (e refusedError) Error() string { return fmt.Sprintf("SIP %d %q", e.code, e.reason) }
 
-// register sends REGISTER until it is accepted or there is nothing more to try;
-// granted is how long it holds. expires 0 takes the registration back.
+// register registers at the first gateway that lives; granted is how long it
+// holds. expires 0 takes the registration back.
 func (r *registration) register(ctx context.Context, expires time.Duration) (granted time.Duration, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, registerWithin, fmt.Errorf("no answer within %s", registerWithin))
-	defer cancel()
-	if err := r.aimAt(ctx); err != nil {
+	hops, err := r.gateways.all(ctx)
+	if err != nil {
+		return 0, err
+	}
+	limit := registerWithin
+	if len(hops) > 1 { // another one may be quicker
+		limit = patience()
+	}
+	err = r.tryAll(ctx, r.gateways.inOrder(hops), func(h locate.Hop) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s: %w", limit, errDead))
+		defer cancel()
+		granted, err = r.registerAt(ctx, h, expires)
+		return err
+	})
+	return granted, err
+}
+
+// registerAt sends REGISTER until it is accepted or there is nothing more to try.
+func (r *registration) registerAt(ctx context.Context, h locate.Hop, expires time.Duration) (granted time.Duration, err error) {
+	if err := r.aimAt(ctx, h); err != nil {
 		return 0, err
 	}
 	pass := r.trunk.login()
@@ -167,19 +191,16 @@ func (r *registration) register(ctx context.Context, expires time.Duration) (gra
 	}
 }
 
-// aimAt finds the way to the registrar anew: its address may have changed.
-func (r *registration) aimAt(ctx context.Context) error {
-	peer, err := r.resolve(ctx)
-	if err != nil {
+// aimAt turns to a gateway.
+func (r *registration) aimAt(ctx context.Context, h locate.Hop) (err error) {
+	if r.path, err = r.server.pathOver(ctx, r.trunk, h); err != nil {
 		return err
 	}
-	if r.path, err = r.server.pathTo(ctx, r.Transport, peer, r.trust); err != nil {
-		return err
-	}
+	r.hop = h
 	r.local = r.uri(r.user())
 	r.local.Port = 0
 	r.remote, r.target = r.local, r.uri("")
-	r.lead(&r.dialog, peer)
+	r.lead(&r.dialog, h)
 	return nil
 }
 

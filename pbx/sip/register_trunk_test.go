@@ -199,12 +199,12 @@ func TestATrunkRegistersAnewWhenItsConnectionBroke(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
 	b := start(t, answerAll, func(c *Config) {
 		registering(c)
 		c.Trunks[0].Target, c.Trunks[0].Transport = listener.Addr().String(), "tcp"
 	})
 	for round := range 2 {
+		_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
 		conn, err := listener.Accept()
 		if err != nil {
 			t.Fatal(err)

@@ -141,6 +141,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	ended, readers := s.read(calls)
 	s.work.Go(func() { s.expire(calls) })
 	for _, t := range s.trunks {
+		if t.Target != "" {
+			s.work.Go(func() { s.stayLocated(calls, t) })
+		}
 		if t.Register {
 			s.work.Go(func() { s.stayRegistered(calls, t) })
 		}

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
+
+	"cabline/pbx/sip/locate"
 )
 
 // socket is a UDP socket and where it is bound.
@@ -159,11 +162,11 @@ func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
 	if _, err := netip.ParseAddr(host); err != nil {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()
-		addr, err := lookUp(ctx, host)
+		at, err := s.locate(ctx, host, port, req.Transport())
 		if err != nil {
 			return err
 		}
-		req.SetDestination(net.JoinHostPort(addr.String(), port))
+		req.SetDestination(at.String())
 	}
 	if p.network == "UDP" || p.flow != "" {
 		return nil
@@ -176,25 +179,15 @@ func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
 	return err
 }
 
-// lookUp finds the address of a host.
-func lookUp(ctx context.Context, host string) (netip.Addr, error) {
-	found, err := lookUpAll(ctx, host)
+// locate finds a peer that a Contact or a Record-Route names; port 0: it names none.
+func (s *Server) locate(ctx context.Context, host, port, transport string) (netip.AddrPort, error) {
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return netip.Addr{}, err
+		return netip.AddrPort{}, fmt.Errorf("port %q: %w", port, err)
 	}
-	return found[0], nil
-}
-
-// lookUpAll finds the addresses of a host, which may be one itself; carriers in
-// Russia are IPv4, so those come first.
-func lookUpAll(ctx context.Context, host string) ([]netip.Addr, error) {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := s.cfg.find(ctx, locate.Target{Host: host, Port: int(n), Transport: strings.ToLower(transport)})
 	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", host, err)
+		return netip.AddrPort{}, err
 	}
-	for i := range found {
-		found[i] = found[i].Unmap()
-	}
-	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
-	return found, nil
+	return found.Hops[0].Addr, nil
 }

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,24 +10,22 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/pbx"
+	"cabline/pbx/sip/locate"
 )
 
 // trunk is a carrier in service.
 type trunk struct {
 	Trunk
-	host    string // of Target
-	port    int
-	hop     string // where requests are sent first: the proxy, or the target
-	hopPort int
-	busy    atomic.Int32 // channels in use
-	found   atomic.Pointer[found]
-	learned atomic.Pointer[string] // the registrar's realm
-	trust   *trust                 // of TLS
+	host     string // of Target
+	port     int    // 0: Target names none
+	gateways *gateways
+	busy     atomic.Int32           // channels in use
+	learned  atomic.Pointer[string] // the registrar's realm
+	trust    *trust                 // of TLS
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
@@ -38,9 +35,7 @@ type trunk struct {
 func newTrunk(cfg Trunk) (*trunk, error) {
 	t := &trunk{Trunk: cfg, state: TrunkState{Name: cfg.Name, Up: !cfg.Register}}
 	switch t.Transport {
-	case "":
-		t.Transport = "udp"
-	case "udp", "tcp", "tls":
+	case "", "udp", "tcp", "tls":
 	default:
 		return nil, fmt.Errorf("trunk %q: transport %q: only udp, tcp and tls", t.Name, t.Transport)
 	}
@@ -54,12 +49,14 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 		return nil, fmt.Errorf("trunk %q: identity %q or number format %q unknown", t.Name, t.Identity, t.NumberFormat)
 	}
 	var err error
+	first := locate.Target{Transport: t.Transport}
 	if t.host, t.port, err = hostPort(t.Target); err == nil {
-		t.hop, t.hopPort, err = hostPort(cmp.Or(t.Proxy, t.Target))
+		first.Host, first.Port, err = hostPort(cmp.Or(t.Proxy, t.Target))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
 	}
+	t.gateways = newGateways(first)
 	t.trust = trustOf(t)
 	if t.Register && (t.Target == "" || t.user() == "") {
 		return nil, fmt.Errorf("trunk %q: to register, it needs a target and a user", t.Name)
@@ -67,11 +64,11 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	return t, nil
 }
 
-// hostPort takes a target apart; the port is 5060 where it names none.
+// hostPort takes a target apart; the port is 0 where it names none.
 func hostPort(target string) (string, int, error) {
 	name, port, err := net.SplitHostPort(target)
 	if err != nil {
-		name, port = strings.Trim(target, "[]"), "5060"
+		name, port = strings.Trim(target, "[]"), "0"
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -114,14 +111,15 @@ func (t *trunk) mine(realm string) bool {
 	return realm == t.Realm || learned != nil && realm == *learned
 }
 
-// lead sets a dialog's first hop: the peer, which the request line need not
-// name, and the proxy before it.
-func (t *trunk) lead(d *dialog, peer netip.AddrPort) {
-	d.next = peer.String()
+// lead sets a dialog's first hop: a gateway, which the request line need not
+// name, and the proxy before the carrier.
+func (t *trunk) lead(d *dialog, h locate.Hop) {
+	d.next = h.Addr.String()
 	if t.Proxy != "" {
-		d.routes = []wire.Uri{{Scheme: "sip", Host: t.hop, UriParams: wire.HeaderParams{{K: "lr"}}}}
-		if t.hopPort != 5060 {
-			d.routes[0].Port = t.hopPort
+		proxy := t.gateways.target
+		d.routes = []wire.Uri{{Scheme: "sip", Host: proxy.Host, UriParams: wire.HeaderParams{{K: "lr"}}}}
+		if proxy.Port != 5060 {
+			d.routes[0].Port = proxy.Port
 		}
 	}
 }
@@ -137,49 +135,12 @@ func (t *trunk) seize() bool {
 
 func (t *trunk) release() { t.busy.Add(-1) }
 
-// How long a look-up holds, and how long one may take while a call waits.
-const (
-	lookUpHolds = time.Minute
-	lookUpTime  = 3 * time.Second
-)
-
-// resolve returns the address calls are sent to. When the DNS is down the last
-// good answer stays.
-func (t *trunk) resolve(ctx context.Context) (netip.AddrPort, error) {
-	last := t.found.Load()
-	if last != nil && time.Since(last.at) < lookUpHolds {
-		return last.first(t), nil
-	}
-	limit, cancel := context.WithTimeout(ctx, lookUpTime)
-	defer cancel()
-	addrs, err := lookUpAll(limit, t.hop)
-	switch {
-	case err == nil:
-		last = &found{addrs, time.Now()}
-		t.found.Store(last)
-	case last == nil:
-		return netip.AddrPort{}, fmt.Errorf("trunk %s: %w: %w", t.Name, pbx.ErrUnreachable, err)
-	}
-	return last.first(t), nil
-}
-
-// found is what the DNS said.
-type found struct {
-	addrs []netip.Addr // never empty
-	at    time.Time
-}
-
-func (f *found) first(t *trunk) netip.AddrPort {
-	return netip.AddrPortFrom(f.addrs[0], uint16(t.hopPort))
-}
-
 // calls says whether calls of this trunk come from an address.
 func (t *trunk) calls(from netip.Addr) bool {
 	if len(t.From) > 0 {
 		return slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(from) })
 	}
-	last := t.found.Load()
-	return t.Register && last != nil && slices.Contains(last.addrs, from)
+	return t.Register && t.gateways.has(from)
 }
 
 // dialled is the number a call from the trunk is for.

@@ -112,9 +112,10 @@ func selfSigned(cert *x509.Certificate) bool { return bytes.Equal(cert.RawSubjec
 // trustOf is what a trunk's certificate has to be: for the host that is written
 // in the config, or for the domain.
 func trustOf(t *trunk) *trust {
-	names := []string{t.hop}
-	if t.Domain != "" && net.ParseIP(t.hop) != nil {
-		names = []string{t.Domain, t.hop} // an address cannot be asked for (RFC 6066 §3)
+	host := t.gateways.target.Host
+	names := []string{host}
+	if t.Domain != "" && net.ParseIP(host) != nil {
+		names = []string{t.Domain, host} // an address cannot be asked for (RFC 6066 §3)
 	} else if t.Domain != "" {
 		names = append(names, t.Domain)
 	}

@@ -47,6 +47,7 @@ type SIP struct {
 	Public netip.Addr  `yaml:"public"` // told to others in SDP and Contact; zero: the address listened on
 	Cert   string      `yaml:"cert"`   // PEM file, of tls://; empty: the web's
 	Key    string      `yaml:"key"`
+	DNS    []DNSServer `yaml:"dns"` // empty: those of the system
 }
 
 // RTP is the audio of carriers and softphones.
@@ -69,11 +70,11 @@ type Web struct {
 // Trunk is a carrier, known by its addresses or by an account.
 type Trunk struct {
 	Name      string         `yaml:"name"`
-	Preset    string         `yaml:"preset"` // a carrier of presets.go
-	Host      string         `yaml:"host"`   // host:port, the port always there after Load
-	Transport string         `yaml:"transport"`
-	CA        string         `yaml:"ca"`   // PEM file: who may have signed the carrier's certificate; empty: whom the system trusts
-	From      []netip.Prefix `yaml:"from"` // empty after Load only where Register is set: the registrar's addresses
+	Preset    string         `yaml:"preset"`    // a carrier of presets.go
+	Host      string         `yaml:"host"`      // host, or host:port
+	Transport string         `yaml:"transport"` // empty: as the DNS says
+	CA        string         `yaml:"ca"`        // PEM file: who may have signed the carrier's certificate; empty: whom the system trusts
+	From      []netip.Prefix `yaml:"from"`      // empty after Load only where Register is set: the registrar's addresses
 	CallerID  pbx.Phone      `yaml:"caller_id"`
 	Channels  int            `yaml:"channels"` // calls at a time, both ways; 0: the carrier's own limit
 

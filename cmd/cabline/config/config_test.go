@@ -37,8 +37,10 @@ var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 var samePort = cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
 
+var sameServer = cmp.Comparer(func(a, b DNSServer) bool { return a == b })
+
 func diff(want, got any) string {
-	return cmp.Diff(want, got, sameZone, valuesInside, samePrefix, samePort)
+	return cmp.Diff(want, got, sameZone, valuesInside, samePrefix, samePort, sameServer)
 }
 
 // firmFile is a whole file in the shape most people write it.
@@ -68,7 +70,7 @@ func TestAWholeFileIsRead(t *testing.T) {
 	at := netip.MustParseAddrPort
 	want.SIP.Listen = []SIPListen{{"udp", at("127.0.0.11:5060")}, {"tcp", at("127.0.0.11:5060")}}
 	want.Web.Listen = WebListen{true, at("127.0.0.11:8443")}
-	want.Trunks = []Trunk{{Name: "carrier", Host: "127.0.0.3:5070", Transport: "udp", CallerID: "+74950000000", Channels: 4000,
+	want.Trunks = []Trunk{{Name: "carrier", Host: "127.0.0.3:5070", CallerID: "+74950000000", Channels: 4000,
 		Identity: "from", NumberFormat: "e164", DTMF: "auto", SRTP: "off", Symmetric: "first", EarlyMedia: "pass",
 		From: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.0.0/16")}}}
 	want.Lines = []Line{
@@ -86,6 +88,7 @@ func TestAWholeFileIsRead(t *testing.T) {
 func TestWhatIsLeftOutIsFilledIn(t *testing.T) {
 	got, _, err := Parse("f", []byte(`
 firm: {name: Ромашка}
+sip: {dns: [77.88.8.8, "[2a02:6b8::feed:ff]:5353"]}
 trunks:
   - name: carrier
     host: 203.0.113.7
@@ -105,8 +108,8 @@ operators:
 		what      string
 		got, want any
 	}{
-		{"the port of a trunk's host", got.Trunks[0].Host, "203.0.113.7:5060"},
-		{"the port of a trunk's host by name", got.Trunks[1].Host, "sip.example.org:5060"},
+		{"a host without a port, which the DNS may know", []string{got.Trunks[1].Host, got.Trunks[1].Transport}, []string{"sip.example.org", ""}},
+		{"name servers", got.SIP.DNS, []DNSServer{DNSServer(netip.MustParseAddrPort("77.88.8.8:53")), DNSServer(netip.MustParseAddrPort("[2a02:6b8::feed:ff]:5353"))}},
 		{"where a trunk calls from", got.Trunks[0].From, []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}},
 		{"a trunk's caller ID is its first line", got.Trunks[0].CallerID, pbx.Phone("+74950000000")},
 		{"a number without quotes keeps its plus", got.Trunks[1].CallerID, pbx.Phone("+74950000009")},

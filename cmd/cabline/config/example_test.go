@@ -19,7 +19,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	want.Firm.Name = got.Firm.Name
 	want.Dispatch.Token = got.Dispatch.Token
 	want.Trunks, want.Lines, want.Operators = got.Trunks, got.Lines, got.Operators
-	got.Outgoing.Allow, got.Web.Origins, got.Dispatch.Events.Kinds = nil, nil, nil // an empty list and none are the same
+	got.Outgoing.Allow, got.Web.Origins, got.SIP.DNS, got.Dispatch.Events.Kinds = nil, nil, nil, nil // an empty list and none are the same
 	if d := diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -13,7 +13,7 @@ var presets = map[string]struct {
 	elsewhere                   bool // calls come from other addresses than the registrar's
 }{
 	"megafon": {host: "multifon.ru", domain: "multifon.ru", proxy: "sbc.megafon.ru:5060", format: "plain"},
-	"beeline": {host: "ip.beeline.ru", domain: "ip.beeline.ru", proxy: "ip.beeline.ru:5060"},
+	"beeline": {host: "ip.beeline.ru", domain: "ip.beeline.ru", proxy: "ip.beeline.ru"},
 	"novofon": {host: "sip.novofon.ru", elsewhere: true},
 	"exolve":  {host: "sip.exolve.ru"},
 	"telphin": {host: "voice.telphin.com:5068", domain: "sip.telphin.com"},

@@ -39,6 +39,8 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a name for the public address", `public: ""`, `public: pbx.example.org`, `3:74: sip.public: "pbx.example.org" is no IP address others can reach, such as 203.0.113.7`},
 		{"everywhere as the public address", `public: ""`, `public: 0.0.0.0`, `3:74: sip.public: "0.0.0.0" is no IP address others can reach, such as 203.0.113.7`},
 
+		{"a name for a name server", `public: ""`, `dns: [dns.example.org]`, `3:72: sip.dns: "dns.example.org" is no name server's address, such as 77.88.8.8`},
+
 		{"ports the wrong way round", "20000-29999", "29998-20001", `4:17: rtp.ports: the range 29998-20001 is the wrong way round; write 20001-29998`},
 		{"an odd first port", "20000-29999", "20001-29999", `4:17: rtp.ports: the range 20001-29999 begins with an odd port; RTP uses even ones (RFC 3550 §11), begin with 20002`},
 		{"ports of the system", "20000-29999", "80-29999", `4:17: rtp.ports: the range 80-29999 begins below 1024, where ports belong to the system`},

@@ -140,6 +140,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, parseDialPrefix)
 	case *Origin:
 		value(r, name, n, p, parseOrigin)
+	case *DNSServer:
+		value(r, name, n, p, parseDNSServer)
 	case *OutboundProxy:
 		value(r, name, n, p, parseOutboundProxy)
 	case *PortRange:

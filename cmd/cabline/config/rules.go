@@ -136,10 +136,11 @@ func (r *reader) trunks(c *Config, env Env) {
 			r.missing(t, "trunks: name is missing")
 		}
 		r.preset(t)
-		t.Transport = cmp.Or(t.Transport, "udp")
-		r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp", "tls"})
+		if t.Transport != "" {
+			r.oneOf("trunks.transport", &t.Transport, []string{"udp", "tcp", "tls"})
+		}
 		if t.CA != "" && t.Transport != "tls" {
-			r.problem(r.at[&t.CA], "trunks.ca: %s shows no certificate; ca goes with transport: tls", t.Transport)
+			r.problem(r.at[&t.CA], "trunks.ca: %s shows no certificate; ca goes with transport: tls", cmp.Or(t.Transport, "udp"))
 		}
 		t.DTMF, t.SRTP = cmp.Or(t.DTMF, "auto"), cmp.Or(t.SRTP, "off")
 		r.oneOf("trunks.dtmf", &t.DTMF, []string{"auto", "rfc4733", "info", "inband"})
@@ -179,7 +180,10 @@ func (r *reader) host(t *Trunk) {
 		return
 	}
 	t.Host = at
-	host, _, _ := net.SplitHostPort(at)
+	host, _, err := net.SplitHostPort(at)
+	if err != nil {
+		host = at
+	}
 	addr, err := netip.ParseAddr(host)
 	switch {
 	case len(t.From) > 0 || t.Register: // the registrar's addresses

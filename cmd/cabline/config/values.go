@@ -52,11 +52,16 @@ func (l WebListen) String() string {
 // Prefix is the beginning of numbers in international form: "+7", "+7495".
 type Prefix string
 
+// DNSServer is a name server; the port is 53 where the file has none.
+type DNSServer netip.AddrPort
+
+func (s DNSServer) String() string { return netip.AddrPort(s).String() }
+
 // Origin is the host of other sites' pages: "panel.example.org",
 // "*.example.org", with a port where it is not the usual one.
 type Origin string
 
-// OutboundProxy is a host:port, the port always there, of a proxy that calls and
+// OutboundProxy is the host, or host:port, of a proxy that calls and
 // registrations pass; empty: none.
 type OutboundProxy string
 
@@ -148,17 +153,32 @@ func parseOutboundProxy(text string) (OutboundProxy, error) {
 	return OutboundProxy(at), nil
 }
 
-// parseHost completes a host by name or address with the port of SIP.
+// parseHost reads a host by name or address, with or without a port: with one,
+// the DNS is not asked for it (RFC 3263 §4.2).
 func parseHost(text string) (at string, ok bool) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		host, port = strings.Trim(text, "[]"), "5060"
+		host, port = strings.Trim(text, "[]"), ""
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if _, noAddr := netip.ParseAddr(host); err != nil || n == 0 || noAddr != nil && !hostname(host) {
+	if _, err := netip.ParseAddr(host); err != nil && !hostname(host) {
 		return "", false
 	}
-	return net.JoinHostPort(host, port), true
+	if port == "" {
+		return host, err != nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return net.JoinHostPort(host, port), err == nil && n > 0
+}
+
+func parseDNSServer(text string) (DNSServer, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return DNSServer(netip.AddrPortFrom(addr, 53)), nil
+	}
+	ap, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return DNSServer{}, fmt.Errorf("%q is no name server's address, such as 77.88.8.8", text)
+	}
+	return DNSServer(ap), nil
 }
 
 func parseBool(text string) (bool, error) {
