@@ -82,7 +82,7 @@ func (s *Server) call(ctx context.Context, who party, d dialog, extra ...wire.He
 		return nil, err
 	}
 	l := s.newLeg(ctx, who, d, audio)
-	l.state = calling
+	l.state, l.placed = calling, true
 	if !s.enter(l) {
 		l.lose(pbx.ErrNoChannel)
 		return nil, fmt.Errorf("too many calls: %w", pbx.ErrNoChannel)
@@ -111,8 +111,8 @@ func (l *Leg) lose(why error) {
 }
 
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
-// Where a trunk asks for its password the INVITE goes again, with the next
-// number in the same dialog.
+// Where a trunk asks for its password, or sends us on, the INVITE goes again,
+// with the next number in the same dialog.
 func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
 	l.sdp = sdp
 	var pass login
@@ -141,6 +141,7 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, path) {
 	l.mu.Lock()
 	l.localSeq++
+	l.forks, l.heardFrom = nil, ""
 	req, p := l.compose(wire.INVITE, l.localSeq), l.path
 	req.AppendHeader(l.contact())
 	l.mu.Unlock()
@@ -160,7 +161,7 @@ func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, pat
 }
 
 // wait reads the answers to the INVITE. again is true where it asks for a
-// password that pass has now.
+// password that pass has now, or for another number.
 func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pass *login) (again bool, why error) {
 	silence := time.NewTimer(patience())
 	defer silence.Stop()
@@ -181,6 +182,9 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 				return false, l.established(res)
 			}
 			why = Rejection{res.StatusCode, res.Reason, rang}
+			if l.redirected(res) {
+				return true, nil
+			}
 			if l.trunk != nil && challenged(res) {
 				no := pass.answer(req, res)
 				if no == nil {

@@ -147,8 +147,8 @@ func (l *Leg) blocked(req *wire.Request, tx *wire.ServerTx) bool {
 
 // retarget follows a peer that says where it is now (RFC 3261 §12.2.2). The
 // lock is held.
-func (l *Leg) retarget(req *wire.Request) {
-	if c := req.Contact(); c != nil && routable(&c.Address) {
+func (l *Leg) retarget(c *wire.ContactHeader) {
+	if c != nil && routable(&c.Address) {
 		l.target = *c.Address.Clone()
 		l.target.Headers = nil
 	}
@@ -173,7 +173,7 @@ func (l *Leg) reinvited(req *wire.Request, tx *wire.ServerTx) {
 		l.server.answer(req, tx, wire.StatusNotAcceptableHere)
 		return
 	}
-	l.retarget(req)
+	l.retarget(req.Contact())
 	p := &accepted{seq: req.CSeq().SeqNo, conn: tx.Connection(), done: make(chan struct{}), offered: len(req.Body()) == 0}
 	p.res = l.ok(req, sdp)
 	if tx.Respond(p.res) == nil {
@@ -223,7 +223,7 @@ func (l *Leg) updated(req *wire.Request, tx *wire.ServerTx) {
 			return
 		}
 	}
-	l.retarget(req)
+	l.retarget(req.Contact())
 	_ = tx.Respond(l.ok(req, sdp)) // lost, it is sent again when the UPDATE comes again
 }
 

@@ -103,6 +103,23 @@ func TestAReINVITEWithoutSDPGetsAnOfferAndItsAnswerInTheACK(t *testing.T) {
 	k.bye()
 }
 
+func TestAReINVITEWithoutSDPToAPhoneWeCalledGetsAnOffer(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	k, leg := carrier.called(b, driver)
+	port := wait(t, "port", b.ports)
+	wait(t, "first answer", port.accepted)
+	k.request("INVITE", "")
+	if ok := k.want("SIP/2.0 200"); !strings.Contains(ok.body(), "rtp offer") {
+		t.Errorf("got\n%s", ok)
+	}
+	k.request("ACK", answerSDP)
+	if got := wait(t, "answer shown to the audio", port.accepted); !strings.Contains(got, "m=audio 4002") {
+		t.Errorf("the audio was shown %q", got)
+	}
+	_ = leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
 func TestAReINVITETheAudioCannotTakeLeavesTheCallAsItWas(t *testing.T) {
 	_, k, port := talking(t)
 	port.fail(errors.New("no codec in common"))

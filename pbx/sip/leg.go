@@ -45,6 +45,8 @@ type Leg struct {
 	lastOK    uint32    // number of the last INVITE of theirs we answered so
 	acked     bool      // the first ACK came, or went
 	inviting  bool      // a re-INVITE of ours is under way
+	placed    bool      // the call is ours, and so the Call-ID
+	redirects int       // how often it was sent on
 	forks     map[string]early
 	heardFrom string // the branch whose early answer the audio has
 	session

@@ -229,6 +229,27 @@ func TestARepeated200IsAcknowledgedAgain(t *testing.T) {
 	carrier.send(carrier.want("BYE").reply("481 Unknown", "", ""))
 }
 
+func TestTheBranchOfAForkThatAnswersHasTheCall(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	for _, tag := range []string{"one", "two", "three"} {
+		carrier.send(invite.reply("180 Ringing", tag, "Contact: <sip:"+tag+"@"+carrier.self+">\n"))
+	}
+	carrier.send(invite.reply("183 Progress", "one", "Contact: <sip:one@"+carrier.self+">\n"+answerSDP))
+	port := wait(t, "port", b.ports)
+	wait(t, "early answer", port.accepted)
+	carrier.send(invite.reply("200 OK", "two", "Contact: <sip:two@"+carrier.self+">\n"+sdpOffer))
+	if ack := carrier.want("ACK sip:two@"); !strings.Contains(ack.header("To"), "tag=two") {
+		t.Errorf("got\n%s", ack)
+	}
+	if got := wait(t, "answer", port.accepted); !strings.Contains(got, "m=audio 4000") { // not what branch one said
+		t.Errorf("the audio was shown %q", got)
+	}
+	_ = wait(t, "end of Dial", done).leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE sip:two@").reply("200 OK", "", ""))
+}
+
 func TestASecond200FromAForkIsAcknowledgedAndEnded(t *testing.T) {
 	b, carrier := startTrunk(t, answerAll, nil)
 	done := b.dial(context.Background(), driver)

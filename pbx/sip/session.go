@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -194,6 +195,7 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint3
 	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
 		l.fail(fmt.Errorf("session refresh unanswered: %w", pbx.ErrUnreachable))
 	case res.IsSuccess():
+		l.retarget(res.Contact())
 		if method == wire.INVITE {
 			l.ack(seq)
 			if body := res.Body(); len(body) > 0 {
@@ -206,9 +208,32 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint3
 		l.updates = false
 		l.server.work.Go(l.refresh)
 	case l.interval == 0: // it was no refresh, and can be done without
-	default: // 491, 500 with Retry-After, 422: soon again, RFC 3261 §14.1
-		l.timer = time.AfterFunc(3*time.Second, func() { l.server.work.Go(l.refresh) })
+	default:
+		if res.StatusCode == 422 { // RFC 4028 §7.3
+			l.interval = max(l.interval, minimum(res))
+		}
+		l.timer = time.AfterFunc(l.soon(res), func() { l.server.work.Go(l.refresh) })
 	}
+}
+
+// soon is when a refused refresh goes again.
+func (l *Leg) soon(res *wire.Response) time.Duration {
+	switch res.StatusCode {
+	case wire.StatusRequestPending: // RFC 3261 §14.1
+		if l.placed {
+			return 2100*time.Millisecond + rand.N[time.Duration](191)*10*time.Millisecond
+		}
+		return rand.N[time.Duration](201) * 10 * time.Millisecond
+	case 422:
+		return 0
+	}
+	return 3 * time.Second
+}
+
+// minimum is what a 422 asks for; a day and more is nonsense.
+func minimum(res *wire.Response) time.Duration {
+	n, _ := strconv.ParseUint(strings.TrimSpace(header(res, "min-se", "")), 10, 31)
+	return min(time.Duration(n)*time.Second, 24*time.Hour)
 }
 
 // header returns the value of a header by its long or compact name.
