@@ -28,6 +28,7 @@ type Config struct {
 	Operators []Operator `yaml:"operators"`
 	Dispatch  Dispatch   `yaml:"dispatch"`
 	Outgoing  Outgoing   `yaml:"outgoing"`
+	Notices   Notices    `yaml:"notices"`
 	Prompts   string     `yaml:"prompts"` // folder of own recordings and texts; empty: none
 	Timeouts  Timeouts   `yaml:"timeouts"`
 	Log       Log        `yaml:"log"`
@@ -167,6 +168,7 @@ func Default() *Config {
 		RTP:      RTP{Ports: PortRange{20000, 29999}},
 		Web:      Web{Listen: WebListen{Secure: true, Addr: everywhere(8443)}},
 		Dispatch: Dispatch{Kind: "orderbook"},
+		Notices:  defaultNotices(),
 		Timeouts: Timeouts{
 			OrderLookup:  time.Second,
 			KeyWait:      5 * time.Second,

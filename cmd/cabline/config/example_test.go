@@ -86,6 +86,10 @@ func keysIn(name string, n ast.Node, to map[string]bool) {
 func keysOfType(name string, typ reflect.Type, to map[string]bool) {
 	for i := range typ.NumField() {
 		field := typ.Field(i)
+		if field.Anonymous {
+			keysOfType(name, field.Type, to)
+			continue
+		}
 		key := field.Tag.Get("yaml")
 		if key == "-" || key == "" {
 			continue

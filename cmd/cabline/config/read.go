@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -144,6 +145,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, parseDNSServer)
 	case *OutboundProxy:
 		value(r, name, n, p, parseOutboundProxy)
+	case *Hours:
+		value(r, name, n, p, parseHours)
 	case *PortRange:
 		value(r, name, n, p, parsePorts)
 	case *SIPListen:
@@ -229,6 +232,12 @@ func (r *reader) section(name string, n ast.Node, v reflect.Value) (ok bool) {
 func keysOf(v reflect.Value) (fields map[string]reflect.Value, keys []string) {
 	fields = map[string]reflect.Value{}
 	for i := range v.NumField() {
+		if v.Type().Field(i).Anonymous {
+			inner, names := keysOf(v.Field(i))
+			maps.Copy(fields, inner)
+			keys = append(keys, names...)
+			continue
+		}
 		key := v.Type().Field(i).Tag.Get("yaml")
 		if key == "-" {
 			continue

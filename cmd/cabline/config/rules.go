@@ -32,6 +32,7 @@ func (r *reader) rules(c *Config, env Env) {
 	r.oneOf("log.level", &c.Log.Level, []string{"trace", "debug", "info", "warn", "error"})
 	r.oneOf("log.format", &c.Log.Format, []string{"auto", "console", "json"})
 	r.timeouts(&c.Timeouts)
+	r.notices(&c.Notices)
 	if (c.Web.Cert == "") != (c.Web.Key == "") {
 		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
 	}
