@@ -3,8 +3,10 @@ package pbx_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -181,6 +183,514 @@ func TestTheSameNoticeTenTimesAtOnceIsOneCall(t *testing.T) {
 			"notice_greeting", "order accepted", "menu_driver", "menu_operator", "menu_cancel", "silence"}
 		if got := a.client.Port.Said(); !slices.Equal(got, saidTwice) {
 			t.Errorf("said\n got %q\nwant %q", got, saidTwice)
+		}
+	})
+}
+
+// states are how the notices stand, the oldest first: "accepted delivered".
+func (a *autodial) states(t *testing.T) []string {
+	t.Helper()
+	all, err := a.db.Notices(t.Context(), store.NoticeQuery{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []string
+	for _, r := range slices.Backward(all) {
+		states = append(states, string(r.Status)+" "+string(r.State))
+	}
+	return states
+}
+
+func (a *autodial) wantStates(t *testing.T, want ...string) {
+	t.Helper()
+	if got := a.states(t); !slices.Equal(got, want) {
+		t.Errorf("notices stand %q, want %q", got, want)
+	}
+}
+
+// toldTo is which statuses a party was told whole, in order.
+func toldTo(l *pbxtest.Leg) []string {
+	var all []string
+	for _, clip := range l.Port.Said() {
+		if status, whole := strings.CutSuffix(clip, ", the last word"); whole {
+			all = append(all, strings.TrimPrefix(status, "order "))
+		}
+	}
+	return all
+}
+
+// client answers every call after some ringing, each with a leg of its own, and
+// talks as f says; nil: says nothing. legs are those of the calls so far.
+func (a *autodial) clientAnswers(after time.Duration, f func(n int, l *pbxtest.Leg)) (legs func() []*pbxtest.Leg) {
+	var mu sync.Mutex
+	var all []*pbxtest.Leg
+	a.dialer.Phones[clientPhone.Dialable()] = func(ctx context.Context) (pbx.Leg, error) {
+		leg := pbxtest.NewLeg(clientPhone)
+		mu.Lock()
+		n := len(all)
+		all = append(all, leg)
+		mu.Unlock()
+		var talks func(*pbxtest.Leg)
+		if f != nil {
+			talks = func(l *pbxtest.Leg) { f(n, l) }
+		}
+		return pbxtest.Answers(after, leg, talks)(ctx)
+	}
+	return func() []*pbxtest.Leg {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+func TestANoticeIsStoredBeforeNotifyReturns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cabline.db")
+	synctest.Test(t, func(t *testing.T) {
+		a := withAutodial(t, path) // nobody serves: nobody calls yet
+		a.news(t, pbx.StatusAccepted, 1)
+		a.wantStates(t, "accepted waiting")
+		if err := a.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Notify(t.Context(), pbx.Notice{OrderID: "43", Status: pbx.StatusAccepted}); err == nil {
+			t.Error("a notice that could not be stored was taken")
+		}
+	})
+}
+
+func TestWhatIsNoNoticeIsRefused(t *testing.T) {
+	runAutodial(t, func(t *testing.T, a *autodial) {
+		for name, n := range map[string]pbx.Notice{
+			"no order": {Status: "accepted"}, "no status": {OrderID: "42"}, "a version below none": {OrderID: "42", Status: "accepted", Version: -1},
+			"an order like a novel": {OrderID: strings.Repeat("4", 1000), Status: "accepted"}, "a status like one": {OrderID: "42", Status: pbx.Status(strings.Repeat("x", 1000))},
+		} {
+			if err := a.Notify(t.Context(), n); err == nil {
+				t.Errorf("%s: taken", name)
+			}
+		}
+		a.wantStates(t)
+	})
+}
+
+func TestNewerNews(t *testing.T) {
+	t.Run("replaces what waits", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			busy := true
+			answers := pbxtest.Answers(time.Second, a.client, nil)
+			a.dialer.Phones[clientPhone.Dialable()] = func(ctx context.Context) (pbx.Leg, error) {
+				if busy {
+					busy = false
+					return nil, pbx.ErrBusy
+				}
+				return answers(ctx)
+			}
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(10 * time.Second)
+			a.news(t, pbx.StatusArrived, 2)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			if got := toldTo(a.client); !slices.Equal(got, []string{"arrived"}) {
+				t.Errorf("told %q", got)
+			}
+			if got := a.posted.outcomes(); !slices.Equal(got, []string{"accepted running", "arrived running", "accepted superseded", "arrived delivered"}) &&
+				!slices.Equal(got, []string{"accepted running", "accepted superseded", "arrived running", "arrived delivered"}) {
+				t.Errorf("dispatch was told %q", got)
+			}
+		})
+	})
+	t.Run("ends the ringing about older news, and rings at once", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(8*time.Second, nil)
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(5 * time.Second)
+			began := time.Now()
+			a.news(t, pbx.StatusArrived, 2)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			all := legs()
+			if len(all) != 2 || len(toldTo(all[0])) != 0 || !slices.Equal(toldTo(all[1]), []string{"arrived"}) {
+				t.Fatalf("%d calls", len(all))
+			}
+			if rang := all[1].Record().Answered.Sub(began); rang > 9*time.Second {
+				t.Errorf("answered %v after the newer news, of which 8 s is ringing", rang)
+			}
+			if cdr := a.store.CDRs()[0]; cdr.Result != "superseded" {
+				t.Errorf("the CDR of the call taken back says %q", cdr.Result)
+			}
+		})
+	})
+	t.Run("is spoken instead to a client who has just answered", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(3*time.Second, func(_ int, l *pbxtest.Leg) { a.news(t, pbx.StatusArrived, 2) })
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			if all := legs(); len(all) != 1 || !slices.Equal(toldTo(all[0]), []string{"arrived"}) {
+				t.Errorf("%d calls", len(all))
+			}
+		})
+	})
+	t.Run("that nobody is called about still ends the older", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			a.dialer.Phones[clientPhone.Dialable()] = pbxtest.Refuses(pbx.ErrBusy)
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(10 * time.Second)
+			a.news(t, pbx.StatusInProgress, 2)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "in_progress dropped")
+			if n := len(a.dialer.Dialed()); n != 1 {
+				t.Errorf("%d calls", n)
+			}
+		})
+	})
+	t.Run("that comes late is old", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			a.clientAnswers(time.Second, nil)
+			a.news(t, pbx.StatusArrived, 5)
+			time.Sleep(time.Hour)
+			if err := a.Notify(t.Context(), pbx.Notice{OrderID: "42", Status: pbx.StatusAccepted, Version: 4, Order: a.order.is}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			a.wantStates(t, "arrived delivered", "accepted superseded")
+		})
+	})
+	t.Run("of a system that counts no versions is any other status", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(time.Second, nil)
+			for _, status := range []pbx.Status{"accepted", "accepted", "driver_refused", "accepted", "accepted"} {
+				a.news(t, status, 0)
+				time.Sleep(2 * time.Minute)
+			}
+			a.wantStates(t, "accepted delivered", "driver_refused delivered", "accepted delivered")
+			if n := len(legs()); n != 3 {
+				t.Errorf("%d calls", n)
+			}
+		})
+	})
+}
+
+func TestTheOrderIsReadAgain(t *testing.T) {
+	t.Run("before ringing: what has changed is not rung about", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			a.clientAnswers(time.Second, nil)
+			news := a.order.becomes(pbx.StatusAccepted)
+			time.Sleep(time.Second)
+			a.order.becomes(pbx.StatusInProgress)
+			if err := a.Notify(t.Context(), pbx.Notice{OrderID: "42", Status: news.Status, Version: 1, Order: news}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "in_progress dropped")
+			if n := len(a.dialer.Dialed()); n != 0 {
+				t.Errorf("%d calls", n)
+			}
+		})
+	})
+	t.Run("before ringing: what it has become is told, and once, though its notice comes too", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(time.Second, nil)
+			news := a.order.becomes(pbx.StatusAccepted)
+			time.Sleep(time.Second)
+			a.order.becomes(pbx.StatusArrived)
+			if err := a.Notify(t.Context(), pbx.Notice{OrderID: "42", Status: news.Status, Version: 1, Order: news}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			a.news(t, pbx.StatusArrived, 7)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			if all := legs(); len(all) != 1 || !slices.Equal(toldTo(all[0]), []string{"arrived"}) {
+				t.Errorf("%d calls", len(all))
+			}
+		})
+	})
+	t.Run("at answer", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(10*time.Second, nil)
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(9 * time.Second)
+			a.order.becomes(pbx.StatusArrived) // and no notice comes
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			if all := legs(); len(all) != 1 || !slices.Equal(toldTo(all[0]), []string{"arrived"}) {
+				t.Errorf("%d calls", len(all))
+			}
+		})
+	})
+	t.Run("before speech", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(10*time.Second, func(_ int, l *pbxtest.Leg) {
+				time.Sleep(300 * time.Millisecond) // the line is still silent
+				a.order.becomes(pbx.StatusArrived)
+			})
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(time.Hour)
+			a.wantStates(t, "accepted superseded", "arrived delivered")
+			if all := legs(); len(all) != 1 || !slices.Equal(toldTo(all[0]), []string{"arrived"}) {
+				t.Errorf("%d calls", len(all))
+			}
+		})
+	})
+	t.Run("a system that is dead costs a second each time, and the client is told what the notice has", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(time.Second, nil)
+			order := a.order.becomes(pbx.StatusArrived)
+			a.board.Dispatch = asleep{}
+			began := time.Now()
+			if err := a.Notify(t.Context(), pbx.Notice{OrderID: "42", Status: "arrived", Version: 1, Order: order}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			a.wantStates(t, "arrived delivered")
+			if answered := legs()[0].Record().Answered.Sub(began); answered != 2*time.Second {
+				t.Errorf("answered after %v, of which 1 s is ringing", answered)
+			}
+		})
+	})
+	t.Run("a system that is behind is not believed", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			legs := a.clientAnswers(time.Second, nil)
+			a.order.is.Updated = time.Time{}
+			old := a.order.is // says accepted, for ever
+			a.board.Dispatch = pbxtest.Orders{clientPhone: &old}
+			for version, status := range []pbx.Status{"accepted", "arrived"} {
+				order := old
+				order.Status = status
+				if err := a.Notify(t.Context(), pbx.Notice{OrderID: "42", Status: status, Version: version + 1, Order: order}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+			}
+			a.wantStates(t, "accepted delivered", "arrived delivered")
+			if n := len(legs()); n != 2 {
+				t.Errorf("%d calls", n)
+			}
+		})
+	})
+	t.Run("what it has of the car is what is said", func(t *testing.T) {
+		runAutodial(t, func(t *testing.T, a *autodial) {
+			a.clientAnswers(5*time.Second, func(_ int, l *pbxtest.Leg) { l.Press("1") })
+			a.dialer.Phones["+79031112233"] = pbxtest.Answers(time.Second, a.driver, (*pbxtest.Leg).Leave)
+			a.news(t, pbx.StatusAccepted, 1)
+			time.Sleep(2 * time.Second)
+			a.order.mu.Lock()
+			a.order.is.Driver = "+79031112233" // another driver, the same status
+			a.order.mu.Unlock()
+			time.Sleep(time.Hour)
+			dialed := a.dialer.Dialed()
+			if len(dialed) != 2 || dialed[1].Number != "+79031112233" {
+				t.Errorf("dialled %+v", dialed)
+			}
+		})
+	})
+}
+
+// asleep is a dispatch system that answers nothing and forgets its context.
+type asleep struct{ fails }
+
+func (asleep) Order(context.Context, string) (*pbx.Order, error) {
+	time.Sleep(30 * time.Minute)
+	return nil, errors.New("too late")
+}
+
+func TestPolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy func(*autodial, *pbx.NoticeRule)
+		phone  func(*autodial) func(context.Context) (pbx.Leg, error)
+		status pbx.Status
+		calls  []time.Duration // after the first
+		states string
+		next   string
+	}{
+		"a status that is off is written down and nobody is called": {status: pbx.StatusCompleted, states: "completed dropped"},
+		"notices that are off too":                                  {policy: func(a *autodial, _ *pbx.NoticeRule) { a.Policy.Enabled = false }, states: "accepted dropped"},
+		"a client who wants no calls gets none": {policy: func(a *autodial, _ *pbx.NoticeRule) {
+			_ = a.db.AddOptOut(context.Background(), store.OptOut{Phone: clientPhone, Since: time.Now(), Note: "asked us"})
+		}, states: "accepted dropped"},
+		"busy: after a minute, three times in all": {
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrBusy) },
+			calls:  []time.Duration{0, time.Minute, 2 * time.Minute},
+			states: "accepted busy", next: "sms",
+		},
+		"no answer: thirty seconds of ringing, then after three minutes": {
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Rings },
+			calls:  []time.Duration{0, 3*time.Minute + 30*time.Second, 7 * time.Minute},
+			states: "accepted no_answer", next: "sms",
+		},
+		"unreachable: after ten minutes": {
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrUnreachable) },
+			calls:  []time.Duration{0, 10 * time.Minute, 20 * time.Minute},
+			states: "accepted unreachable", next: "sms",
+		},
+		"rejected: never again": {
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrRejected) },
+			calls:  []time.Duration{0},
+			states: "accepted rejected", next: "sms",
+		},
+		"hung up on before the last word: never again": {
+			phone: func(a *autodial) func(context.Context) (pbx.Leg, error) {
+				return pbxtest.Answers(time.Second, a.client, func(l *pbxtest.Leg) { time.Sleep(3 * time.Second); l.Leave() })
+			},
+			calls:  []time.Duration{0},
+			states: "accepted hung_up", next: "sms",
+		},
+		"a trunk with no free channel is no try": {
+			phone: func(a *autodial) func(context.Context) (pbx.Leg, error) {
+				n := 0
+				return func(ctx context.Context) (pbx.Leg, error) {
+					if n++; n < 6 {
+						return nil, pbx.ErrNoChannel
+					}
+					return pbxtest.Answers(0, a.client, nil)(ctx)
+				}
+			},
+			calls:  []time.Duration{0, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 25 * time.Second},
+			states: "accepted delivered",
+		},
+		"as many tries as the status says": {
+			policy: func(_ *autodial, r *pbx.NoticeRule) { r.Tries = 1 },
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrBusy) },
+			calls:  []time.Duration{0},
+			states: "accepted busy", next: "sms",
+		},
+		"another channel as the status says": {
+			policy: func(_ *autodial, r *pbx.NoticeRule) { r.Tries, r.Next = 1, "telegram" },
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrBusy) },
+			calls:  []time.Duration{0},
+			states: "accepted busy", next: "telegram",
+		},
+		"news that is old is not told any more": {
+			policy: func(_ *autodial, r *pbx.NoticeRule) { r.KeepFor = 90 * time.Second },
+			phone:  func(*autodial) func(context.Context) (pbx.Leg, error) { return pbxtest.Refuses(pbx.ErrBusy) },
+			calls:  []time.Duration{0, time.Minute},
+			states: "accepted busy", next: "sms",
+		},
+		"where a key is asked for, hearing it is not enough": {
+			policy: func(_ *autodial, r *pbx.NoticeRule) { r.NeedsKey, r.Tries = true, 1 },
+			phone: func(a *autodial) func(context.Context) (pbx.Leg, error) {
+				return pbxtest.Answers(time.Second, a.client, nil)
+			},
+			calls:  []time.Duration{0},
+			states: "accepted no_answer", next: "sms",
+		},
+		"nobody is called at night, but in the morning": { // it is midnight in every synctest bubble
+			policy: func(_ *autodial, r *pbx.NoticeRule) {
+				r.Hours, r.KeepFor = pbx.Hours{From: 8 * 60, Till: 22 * 60}, 12*time.Hour
+			},
+			phone: func(a *autodial) func(context.Context) (pbx.Leg, error) {
+				return pbxtest.Answers(time.Second, a.client, nil)
+			},
+			calls:  []time.Duration{8 * time.Hour},
+			states: "accepted delivered",
+		},
+		"news that would be old in the morning is not kept": {
+			policy: func(_ *autodial, r *pbx.NoticeRule) { r.Hours = pbx.Hours{From: 8 * 60, Till: 22 * 60} },
+			states: "accepted dropped",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runAutodial(t, func(t *testing.T, a *autodial) {
+				status := cmp.Or(c.status, pbx.StatusAccepted)
+				rule := a.Policy.Statuses[status]
+				if c.policy != nil {
+					c.policy(a, &rule)
+				}
+				if rule.Tries > 0 {
+					a.Policy.Statuses[status] = rule
+				}
+				began := time.Now()
+				var calls []time.Duration
+				if c.phone != nil {
+					answer := c.phone(a)
+					a.dialer.Phones[clientPhone.Dialable()] = func(ctx context.Context) (pbx.Leg, error) {
+						calls = append(calls, time.Since(began))
+						return answer(ctx)
+					}
+				}
+				a.news(t, status, 1)
+				time.Sleep(24 * time.Hour)
+				a.wantStates(t, c.states)
+				if !slices.Equal(calls, c.calls) {
+					t.Errorf("called after %v, want %v", calls, c.calls)
+				}
+				a.posted.mu.Lock()
+				defer a.posted.mu.Unlock()
+				last := a.posted.events[len(a.posted.events)-1]
+				if last.Notice.Next != c.next || last.CallID != "notice-1" || last.OrderID != "42" || last.Notice.Phone != clientPhone || string(last.Notice.Status)+" "+last.Notice.Outcome != c.states {
+					t.Errorf("dispatch was told %+v %+v, want the next channel %q", last, last.Notice, c.next)
+				}
+			})
+		})
+	}
+}
+
+func TestPaceLeavesTheLinesToCallers(t *testing.T) {
+	for name, c := range map[string]struct {
+		pace   pbx.Pace
+		atOnce int           // calls at a time
+		in     time.Duration // until the last of ten has begun, each call taking 10 s
+	}{
+		"unbounded, all at once":     {pbx.Pace{}, 10, 0},
+		"two at a time on a line":    {pbx.Pace{LineCalls: 2}, 2, 40 * time.Second},
+		"three at a time on a trunk": {pbx.Pace{TrunkCalls: 3}, 3, 30 * time.Second},
+		"one a second on a line":     {pbx.Pace{LinePerSecond: 1}, 10, 9 * time.Second},
+		"two a second on a trunk":    {pbx.Pace{TrunkPerSecond: 2}, 10, 4 * time.Second},
+		"the least of them counts":   {pbx.Pace{LineCalls: 5, TrunkCalls: 2, LinePerSecond: 1}, 2, 41 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runAutodial(t, func(t *testing.T, a *autodial) {
+				a.Policy.Pace = c.pace
+				a.board.Dispatch = fails{}
+				began := time.Now()
+				var mu sync.Mutex
+				var now, most int
+				var last time.Duration
+				for i := range 10 {
+					phone := pbx.Phone("+7916000000" + string(rune('0'+i)))
+					a.dialer.Phones[phone.Dialable()] = func(ctx context.Context) (pbx.Leg, error) {
+						mu.Lock()
+						now++
+						most, last = max(most, now), time.Since(began)
+						mu.Unlock()
+						time.Sleep(10 * time.Second)
+						mu.Lock()
+						now--
+						mu.Unlock()
+						return nil, pbx.ErrRejected
+					}
+					if err := a.Notify(t.Context(), pbx.Notice{OrderID: phone.Dialable(), Status: pbx.StatusAccepted, Version: 1, Order: pbx.Order{Phone: phone, Line: ourLine}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Hour)
+				if most != c.atOnce || last < c.in || last > c.in+100*time.Millisecond {
+					t.Errorf("%d calls at a time, the last begun after %v; want %d, %v", most, last, c.atOnce, c.in)
+				}
+			})
+		})
+	}
+}
+
+func TestANoticeOfALineThatIsNoMoreIsToldFromAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cabline.db")
+	synctest.Test(t, func(t *testing.T) {
+		a := withAutodial(t, path)
+		a.news(t, pbx.StatusAccepted, 1)
+		const other pbx.Phone = "+74951112233"
+		a.board.Lines = []pbx.Line{{Number: other, Trunk: "carrier"}}
+		legs := a.clientAnswers(time.Second, nil)
+		ctx, end := context.WithCancel(t.Context())
+		var serving sync.WaitGroup
+		serving.Go(func() { a.board.Serve(ctx) })
+		time.Sleep(time.Minute)
+		end()
+		serving.Wait()
+		if len(legs()) != 1 || a.dialer.Dialed()[0].From != other {
+			t.Errorf("dialled %+v", a.dialer.Dialed())
+		}
+		if err := a.db.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

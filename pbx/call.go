@@ -104,14 +104,6 @@ func (c *Call) missed(to Endpoint, party Role, started time.Time, err error) {
 	c.cdr.Legs = append(c.cdr.Legs, record)
 }
 
-// hasNews tells the call that a notice waits for its client.
-func (c *Call) hasNews() {
-	select {
-	case c.news <- struct{}{}:
-	default: // it is told already
-	}
-}
-
 func (c *Call) record(i int, leg Leg) LegRecord {
 	record := leg.Record()
 	record.Party = c.cdr.Legs[i].Party

@@ -136,12 +136,10 @@ const (
 // without an order is greeted and not asked; one who makes no choice wants a
 // human.
 func (s *Switchboard) askClient(ctx context.Context, call *Call, client Leg) (choice, error) {
-	if call.order == nil {
-		return toOperator, call.say(ctx, client, call.voice.Say(prompts.Greeting))
-	}
-	call.enter(StateMenu, "menu: "+string(call.order.Status))
-	want, err := s.menu(call).Ask(ctx, client.Audio())
+	want, err := s.hearOut(ctx, call, client)
 	switch {
+	case call.order == nil:
+		return want, err
 	case errors.Is(err, ivr.ErrNoChoice):
 		call.step("no choice made")
 		return toOperator, nil
@@ -155,18 +153,17 @@ func (s *Switchboard) askClient(ctx context.Context, call *Call, client Leg) (ch
 	return want, nil
 }
 
-// menu is what an order's status calls for. The operator is always behind 0
-// and 2, whatever else is said.
-func (s *Switchboard) menu(call *Call) ivr.Menu[choice] {
+// menu is what an order's status calls for, after a text about it. The operator
+// is always behind 0 and 2, whatever else is said.
+func (s *Switchboard) menu(call *Call, text media.Speech) ivr.Menu[choice] {
 	keys := map[media.Digit]choice{'0': toOperator, '2': toOperator}
 	choices := []prompts.ID{prompts.MenuOperator, prompts.MenuRepeat}
 	if call.order.Driver != "" && call.order.Status.Active() {
 		keys['1'] = toDriver
 		choices = append([]prompts.ID{prompts.MenuDriver}, choices...)
 	}
-	said := append(call.voice.OrderStatus(facts(call.order)), call.voice.Menu(choices...)...)
 	return ivr.Menu[choice]{
-		Said:   said,
+		Said:   append(text[:len(text):len(text)], call.voice.Menu(choices...)...),
 		Wrong:  call.voice.Say(prompts.Invalid),
 		Keys:   keys,
 		Repeat: '9',

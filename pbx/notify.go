@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -60,15 +61,34 @@ func (a *Autodial) notify(ctx context.Context, call *Call, t *told, due time.Tim
 	if err := a.step(ctx, t, NoticeSpeaking, "the client is told"); err != nil {
 		return err
 	}
-	key, err := a.say(ctx, call, client, t)
-	if errors.Is(err, ivr.ErrNoChoice) {
-		call.step("no key pressed")
-		return nil
+	for {
+		key, err := a.say(ctx, call, client, t)
+		switch {
+		case errors.Is(err, errNews) && a.turnTo(ctx, call, t):
+		case errors.Is(err, errNews), errors.Is(err, ivr.ErrNoChoice):
+			call.step("no key pressed")
+			return nil
+		case err != nil:
+			return err
+		default:
+			return a.serveKey(ctx, call, client, t, key)
+		}
 	}
-	if err != nil {
-		return err
+}
+
+// turnTo has a call that has told its news tell what has come meanwhile; false:
+// there is nothing.
+func (a *Autodial) turnTo(ctx context.Context, call *Call, t *told) bool {
+	n := a.newsFor(ctx, call.cdr.From, call.cdr.ID)
+	if len(n.told) == 0 {
+		return false
 	}
-	return a.serveKey(ctx, call, client, t, key)
+	before := *t
+	*t, n.told = *n.told[0], n.told[1:]
+	n.leave(ctx)
+	a.settle(ctx, &before, nil) // a key was asked for, and none came
+	call.about(&t.Order)
+	return true
 }
 
 // ring calls the client. It is taken back when newer news comes.
@@ -200,19 +220,21 @@ func (a *Autodial) foresee(ctx context.Context, r NoticeRecord, fresh Order) Not
 func (a *Autodial) say(ctx context.Context, call *Call, client Leg, t *told) (NoticeKey, error) {
 	call.enter(StateMenu, "say: "+string(t.Status))
 	menu := a.menu(call, t)
-	news := &delivery{line: client.Audio(), tell: func(ctx context.Context) { a.delivered(ctx, t, "heard") }}
-	greeting := call.voice.Say(prompts.NoticeGreeting)
-	text := call.voice.OrderStatus(a.facts(t.NoticeRecord))
-	if !t.rule.NeedsKey {
-		news.last = lastWord(append(greeting[:len(greeting):len(greeting)], text...))
-	}
+	text := slices.Concat(call.voice.Say(prompts.NoticeGreeting), call.voice.OrderStatus(a.facts(t.NoticeRecord)))
 	if text.Duration() <= shortText {
 		menu.Tries = 2
 	}
-	menu.Said = append(append(greeting[:len(greeting):len(greeting)], text...), menu.Said...)
+	menu.Said = append(text[:len(text):len(text)], menu.Said...)
+	line := newDelivery(client.Audio(), text, menu.Said.Duration()-text.Duration()+menu.Wait, func(ctx context.Context) {
+		if !t.rule.NeedsKey {
+			a.delivered(ctx, t, "heard")
+		}
+	})
 	ear := media.NewGreeting()
 	client.Audio().Plug(ear)
-	key, err := menu.Ask(ctx, news)
+	until, stop := call.untilNews(ctx, line.heard)
+	key, err := menu.Ask(until, line)
+	stop()
 	client.Audio().Plug(nil)
 	if ear.Machine() && err != nil {
 		t.Machine = true

@@ -87,6 +87,9 @@ func (s *Switchboard) firstOperator(ctx context.Context, call *Call, client Leg)
 			if ringing--; ringing == 0 {
 				sound.change(music)
 			}
+		case <-call.news:
+			voice, from, id := call.voice, call.cdr.From, call.cdr.ID
+			sound.interrupt(func(ctx context.Context) { s.Notices.whisper(ctx, client, voice, from, id) })
 		case <-line.Done():
 			return picked{}, context.Cause(line)
 		}

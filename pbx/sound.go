@@ -26,6 +26,7 @@ type sound struct {
 	mu    sync.Mutex
 	what  media.Speech
 	early *early // nil: nobody is heard yet
+	aside []func(context.Context)
 }
 
 // sounding begins to sound. It must be stopped.
@@ -47,6 +48,13 @@ func (s *sound) over(ctx context.Context) error {
 	part, cut := context.WithCancel(ctx)
 	defer cut()
 	s.mu.Lock()
+	if len(s.aside) > 0 {
+		aside := s.aside[0]
+		s.aside = s.aside[1:]
+		s.mu.Unlock()
+		aside(ctx)
+		return ctx.Err()
+	}
 	s.cut.Store(&cut) // before the look at what there is, or a change would be missed
 	what, other := s.what, s.early
 	s.mu.Unlock()
@@ -67,6 +75,14 @@ func (s *sound) change(what media.Speech) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.what = what
+	(*s.cut.Load())()
+}
+
+// interrupt has something said once, which no change cuts short.
+func (s *sound) interrupt(aside func(context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aside = append(s.aside, aside)
 	(*s.cut.Load())()
 }
 
