@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cabline/pbx"
@@ -14,6 +15,7 @@ import (
 // callsIn has the client call the firm and returns when the call is over.
 func (a *autodial) callsIn(t *testing.T, leg *pbxtest.Leg) {
 	a.board.Incoming(t.Context(), leg, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
+	synctest.Wait()
 }
 
 func TestNewsForAClientWhoTalksToUs(t *testing.T) {

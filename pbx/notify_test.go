@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cabline/media"
@@ -17,14 +18,14 @@ import (
 	"cabline/prompts"
 )
 
-// answers is a dispatch system that takes clients' answers.
-type answers struct {
+// taker is a dispatch system that takes clients' answers.
+type taker struct {
 	mu  sync.Mutex
 	got []string
 	do  func(ctx context.Context) error
 }
 
-func (a *answers) ClientAnswered(ctx context.Context, order string, said pbx.ClientAnswer) error {
+func (a *taker) ClientAnswered(ctx context.Context, order string, said pbx.ClientAnswer) error {
 	a.mu.Lock()
 	a.got = append(a.got, order+" "+string(said))
 	a.mu.Unlock()
@@ -43,7 +44,7 @@ func TestAKeyDoesWhatItSays(t *testing.T) {
 	for name, c := range map[string]struct {
 		status  pbx.Status
 		keys    string
-		taker   *answers // nil: dispatch takes none
+		taker   *taker // nil: dispatch takes none
 		outbox  bool
 		told    []string // dispatch, by the taker
 		left    []string // dispatch, by the outbox
@@ -55,28 +56,28 @@ func TestAKeyDoesWhatItSays(t *testing.T) {
 		"1 is the driver":           {status: "accepted", keys: "1", after: []string{"connecting_driver", "ringback"}, journal: "delivered: key: driver"},
 		"2 is the operator":         {status: "accepted", keys: "2", after: operator, journal: "delivered: key: operator"},
 		"0 is the operator, always": {status: "driver_refused", keys: "0", after: operator, journal: "delivered: key: operator"},
-		"3: I am coming out": {status: "arrived", keys: "3", taker: &answers{}, told: []string{"42 coming_out"},
+		"3: I am coming out": {status: "arrived", keys: "3", taker: &taker{}, told: []string{"42 coming_out"},
 			after: []string{"answer_passed_on"}, journal: "delivered: answer: coming_out"},
-		"4: five more minutes": {status: "arrived", keys: "4", taker: &answers{}, told: []string{"42 five_minutes"},
+		"4: five more minutes": {status: "arrived", keys: "4", taker: &taker{}, told: []string{"42 five_minutes"},
 			after: []string{"answer_passed_on"}, journal: "delivered: answer: five_minutes"},
-		"6 cancels": {status: "accepted", keys: "6", taker: &answers{}, told: []string{"42 cancel"},
+		"6 cancels": {status: "accepted", keys: "6", taker: &taker{}, told: []string{"42 cancel"},
 			after: []string{"answer_cancelled"}, journal: "delivered: answer: cancel"},
-		"no car found, 1 keeps looking": {status: "no_driver", keys: "1", taker: &answers{}, told: []string{"42 keep_looking"},
+		"no car found, 1 keeps looking": {status: "no_driver", keys: "1", taker: &taker{}, told: []string{"42 keep_looking"},
 			after: []string{"answer_looking"}, journal: "delivered: answer: keep_looking"},
-		"no car found, 6 cancels": {status: "no_driver", keys: "6", taker: &answers{}, told: []string{"42 cancel"},
+		"no car found, 6 cancels": {status: "no_driver", keys: "6", taker: &taker{}, told: []string{"42 cancel"},
 			after: []string{"answer_cancelled"}, journal: "delivered: answer: cancel"},
-		"dispatch refuses to cancel: the client hears so and gets an operator": {status: "accepted", keys: "6", taker: &answers{do: refuses},
+		"dispatch refuses to cancel: the client hears so and gets an operator": {status: "accepted", keys: "6", taker: &taker{do: refuses},
 			told: []string{"42 cancel"}, after: append([]string{"answer_refused"}, operator...), journal: "delivered: answer: cancel"},
-		"dispatch is down: it is told later": {status: "accepted", keys: "6", taker: &answers{do: fails}, outbox: true,
+		"dispatch is down: it is told later": {status: "accepted", keys: "6", taker: &taker{do: fails}, outbox: true,
 			told: []string{"42 cancel"}, left: []string{"42 cancel"}, after: []string{"answer_passed_on"}, journal: "delivered: answer: cancel"},
-		"dispatch breaks: it is told later": {status: "accepted", keys: "6", taker: &answers{do: breaks}, outbox: true,
+		"dispatch breaks: it is told later": {status: "accepted", keys: "6", taker: &taker{do: breaks}, outbox: true,
 			told: []string{"42 cancel"}, left: []string{"42 cancel"}, after: []string{"answer_passed_on"}, journal: "delivered: answer: cancel"},
-		"dispatch hangs: it is told later, and the client waits three seconds": {status: "accepted", keys: "6", taker: &answers{do: hangs}, outbox: true,
+		"dispatch hangs: it is told later, and the client waits three seconds": {status: "accepted", keys: "6", taker: &taker{do: hangs}, outbox: true,
 			told: []string{"42 cancel"}, left: []string{"42 cancel"}, after: []string{"answer_passed_on"}, journal: "delivered: answer: cancel", wait: 3 * time.Second},
 		"dispatch takes no answers: it finds them in its outbox": {status: "arrived", keys: "3", outbox: true,
 			left: []string{"42 coming_out"}, after: []string{"answer_passed_on"}, journal: "delivered: answer: coming_out"},
 		"nobody takes answers at all: an operator does": {status: "arrived", keys: "3", after: operator, journal: "delivered: answer: coming_out"},
-		"a key that the status does not offer is none": {status: "accepted", keys: "3", taker: &answers{},
+		"a key that the status does not offer is none": {status: "accepted", keys: "3", taker: &taker{},
 			after: []string{"invalid", "notice_greeting", "order accepted", "order accepted, the last word", "menu_driver", "menu_operator", "menu_cancel", "silence"}, journal: "delivered: heard"},
 		"9 says it again": {status: "driver_refused", keys: "9",
 			after: []string{"notice_greeting", "order driver_refused", "order driver_refused, the last word", "menu_operator", "menu_cancel", "silence",
@@ -96,6 +97,7 @@ func TestAKeyDoesWhatItSays(t *testing.T) {
 				legs := a.clientAnswers(3*time.Second, func(_ int, l *pbxtest.Leg) { time.Sleep(time.Second); l.Press(c.keys) })
 				a.news(t, c.status, 1)
 				time.Sleep(30 * time.Minute)
+				synctest.Wait()
 				leg := legs()[0]
 				if said := leg.Port.Said(); len(said) < 2 || !slices.Equal(said[2:], c.after) {
 					t.Errorf("after the key it was said\n got %q\nwant %q", said[2:], c.after)
@@ -134,6 +136,7 @@ func TestANoticeIsACallOfItsOwnKind(t *testing.T) {
 		a.clientAnswers(3*time.Second, nil)
 		a.news(t, pbx.StatusAccepted, 1)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		cdr := a.cdr(t)
 		want := []string{"notice: accepted, call 1", "dial client", "client answered", "say: accepted", "no key pressed", "ended: completed"}
 		if got := steps(cdr); !slices.Equal(got, want) {
@@ -163,6 +166,7 @@ func TestAShortTextIsSaidTwiceALongOneOnce(t *testing.T) {
 				legs := a.clientAnswers(time.Second, nil)
 				a.news(t, pbx.StatusArrived, 1)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				said := 0
 				for _, clip := range legs()[0].Port.Said() {
 					if clip == "order arrived" {
@@ -234,10 +238,11 @@ func TestAMachineIsRecognisedAfterTheFact(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			runAutodial(t, func(t *testing.T, a *autodial) {
-				a.Answers = &answers{}
+				a.Answers = &taker{}
 				legs := a.clientAnswers(time.Second, func(_ int, l *pbxtest.Leg) { c.talks(l) })
 				a.news(t, pbx.StatusArrived, 1)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if said := legs()[0].Port.Said(); !slices.Equal(said[:3], []string{"silence", "notice_greeting", "order arrived"}) {
 					t.Errorf("said %q", said)
 				}
@@ -267,6 +272,7 @@ func TestEventsOfANoticeAreUnderItsOwnID(t *testing.T) {
 		a.clientAnswers(time.Second, func(_ int, l *pbxtest.Leg) { l.Press("3") })
 		a.news(t, pbx.StatusArrived, 1)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		var kinds []pbx.EventKind
 		for _, e := range a.posted.events {
 			kinds = append(kinds, e.Kind)
