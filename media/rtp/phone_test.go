@@ -70,9 +70,11 @@ type phone struct {
 	heard []rtp.Packet
 }
 
-func newPhone(t testing.TB) *phone {
+func newPhone(t testing.TB) *phone { return newPhoneAt(t, loopback) }
+
+func newPhoneAt(t testing.TB, at netip.Addr) *phone {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,8 +224,12 @@ func (f *phone) sdp(formats string, more ...string) []byte {
 	for _, line := range more {
 		names += line + "\r\n"
 	}
-	return fmt.Appendf(nil, "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d %s %s\r\n%s",
-		f.port(), profile, formats, names)
+	here := "IN IP4 " + f.addr().Addr().String()
+	if f.addr().Addr().Is6() {
+		here = "IN IP6 " + f.addr().Addr().String()
+	}
+	return fmt.Appendf(nil, "v=0\r\no=phone 1 1 %s\r\ns=-\r\nc=%s\r\nt=0 0\r\nm=audio %d %s %s\r\n%s",
+		here, here, f.port(), profile, formats, names)
 }
 
 // call has a phone reach a port: it offers, and sends where the answer says.

@@ -225,7 +225,7 @@ func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort
 // trunks and the internet, our own towards phones in the same network.
 func (s *Server) advertised(local, peer netip.Addr, isTrunk bool) netip.Addr {
 	near := peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
-	if s.cfg.Public.IsValid() && (isTrunk || !near) {
+	if s.cfg.Public.IsValid() && s.cfg.Public.Is4() == peer.Unmap().Is4() && (isTrunk || !near) {
 		return s.cfg.Public
 	}
 	if local.IsValid() && !local.IsUnspecified() {

@@ -41,7 +41,7 @@ func newPhone(t *testing.T) *phone {
 
 func newPhoneAt(t *testing.T, addr string) *phone {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", addr)
+	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +64,12 @@ func newPhoneAt(t *testing.T, addr string) *phone {
 	return p
 }
 
-// phone opens a phone on UDP that talks to the server under test.
+// phone opens a phone on UDP that talks to the server under test, from where
+// that is.
 func (b *bench) phone() *phone {
 	b.t.Helper()
-	p := newPhone(b.t)
+	host, _, _ := net.SplitHostPort(b.addr)
+	p := newPhoneAt(b.t, net.JoinHostPort(host, "0"))
 	b.peer(p)
 	return p
 }
@@ -75,7 +77,7 @@ func (b *bench) phone() *phone {
 // tcpPhone opens one on TCP.
 func (b *bench) tcpPhone() *phone {
 	b.t.Helper()
-	conn, err := net.Dial("tcp4", b.tcpAddr)
+	conn, err := net.Dial("tcp", b.tcpAddr)
 	if err != nil {
 		b.t.Fatal(err)
 	}

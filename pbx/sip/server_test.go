@@ -213,7 +213,7 @@ func (b *bench) web() string {
 // peer makes the server the one a phone on UDP talks to.
 func (b *bench) peer(p *phone) {
 	b.t.Helper()
-	addr, err := net.ResolveUDPAddr("udp4", b.addr)
+	addr, err := net.ResolveUDPAddr("udp", b.addr)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -56,12 +56,13 @@ func openSocket(addr netip.AddrPort, guard func([]byte) ([]byte, error)) (*socke
 	return &socket{PacketConn: conn, guard: guard, addr: unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()), ready: make(chan struct{}), closed: make(chan struct{})}, nil
 }
 
-// family keeps 0.0.0.0 from becoming [::].
+// family keeps 0.0.0.0 from becoming [::], and [::] from taking the port of
+// 0.0.0.0 as well.
 func family(network string, addr netip.AddrPort) string {
 	if addr.Addr().Is4() {
 		return network + "4"
 	}
-	return network
+	return network + "6"
 }
 
 func unmap(addr netip.AddrPort) netip.AddrPort {

@@ -82,7 +82,7 @@ func overTLS(c *Config) {
 // tlsPhone opens a phone on TLS, which checks our certificate.
 func (b *bench) tlsPhone() *phone {
 	b.t.Helper()
-	conn, err := tls.Dial("tcp4", b.addrOf("tls"), &tls.Config{RootCAs: testAuthority().pool, ServerName: "pbx.test"})
+	conn, err := tls.Dial("tcp", b.addrOf("tls"), &tls.Config{RootCAs: testAuthority().pool, ServerName: "pbx.test"})
 	if err != nil {
 		b.t.Fatal(err)
 	}

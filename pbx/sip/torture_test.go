@@ -95,9 +95,11 @@ var tortures = []struct {
 	{file: "inv2543", section: "3.4.1", trunk: 400, stranger: 400, udpOnly: "no Content-Length ends it in a stream", why: "no tag in From, and no Contact to make a dialog with"},
 }
 
-func torture(t testing.TB, file string) []byte {
+func torture(t testing.TB, file string) []byte { return tortureOf(t, "torture", file) }
+
+func tortureOf(t testing.TB, folder, file string) []byte {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sip", "torture", file+".dat"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sip", folder, file+".dat"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,17 +108,16 @@ func torture(t testing.TB, file string) []byte {
 
 // alley is a UDP socket that leads the answers to the RFC's messages home. They
 // have no rport, so an answer goes to the address they came from and the port in
-// their Via (RFC 3261 §18.2.2); whatever the port, it reaches the phone that
-// lives at the address.
+// their Via (RFC 3261 §18.2.2); it reaches the phone that lives at the address.
 type alley struct {
 	net.PacketConn
-	home net.Addr
+	home *net.UDPAddr
 }
 
 var alleyHouse = netip.MustParseAddr("127.4.75.1")
 
 func (a alley) WriteTo(b []byte, to net.Addr) (int, error) {
-	if to.(*net.UDPAddr).AddrPort().Addr().Unmap() == alleyHouse {
+	if at := to.(*net.UDPAddr); at.IP.Equal(a.home.IP) && at.Port < 32768 { // above are other phones of ours
 		to = a.home
 	}
 	return a.PacketConn.WriteTo(b, to)
@@ -126,7 +127,12 @@ func (a alley) WriteTo(b []byte, to net.Addr) (int, error) {
 // message that is not answered, another one is.
 func tortured(t *testing.T, raw []byte, network string, strangers bool, want int) {
 	t.Parallel()
-	b, p := tortureBench(t, network, strangers)
+	b, p := tortureBench(t, alleyHouse, network, strangers)
+	torment(t, b, p, raw, want)
+}
+
+func torment(t *testing.T, b *bench, p *phone, raw []byte, want int) {
+	t.Helper()
 	if err := p.write(raw); err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +157,12 @@ func tortured(t *testing.T, raw []byte, network string, strangers bool, want int
 }
 
 // tortureBench runs a server and the phone that sends the message to it.
-func tortureBench(t *testing.T, network string, strangers bool) (*bench, *phone) {
-	house := newPhoneAt(t, alleyHouse.String()+":0")
+func tortureBench(t *testing.T, at netip.Addr, network string, strangers bool) (*bench, *phone) {
+	house := newPhoneAt(t, netip.AddrPortFrom(at, 0).String())
 	b := startAlone(t, answerAll, func(c *Config) {
+		if at.Is6() {
+			overIPv6(c)
+		}
 		if strangers {
 			c.Trunks = nil
 		}
@@ -172,7 +181,12 @@ func tortureBench(t *testing.T, network string, strangers bool) (*bench, *phone)
 // brought to its end.
 func called(t *testing.T, raw []byte, network string, want int) {
 	t.Parallel()
-	b, p := tortureBench(t, network, false)
+	calledAt(t, alleyHouse, raw, network, want)
+}
+
+func calledAt(t *testing.T, at netip.Addr, raw []byte, network string, want int) {
+	t.Helper()
+	b, p := tortureBench(t, at, network, false)
 	if err := p.write(bytes.Replace(raw, []byte("sip:user@"), []byte("sip:74950000000@"), 1)); err != nil {
 		t.Fatal(err)
 	}
