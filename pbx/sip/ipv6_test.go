@@ -152,11 +152,11 @@ func TestATrunkAndAPhoneAtIPv6AreCalled(t *testing.T) {
 func TestAllAddressesOfBothFamiliesAreListenedOnAtOnePort(t *testing.T) {
 	hasIPv6(t)
 	for range 20 { // another program may have the port
-		six, err := openSocket(netip.AddrPortFrom(netip.IPv6Unspecified(), 0))
+		six, err := openSocket(netip.AddrPortFrom(netip.IPv6Unspecified(), 0), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		four, err := openSocket(netip.AddrPortFrom(netip.IPv4Unspecified(), six.addr.Port()))
+		four, err := openSocket(netip.AddrPortFrom(netip.IPv4Unspecified(), six.addr.Port()), nil)
 		_ = six.Close()
 		if err == nil {
 			_ = four.Close()
