@@ -218,7 +218,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
 			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric),
 			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
-			Options: t.Options, Failover: t.Failover})
+			Options: t.Options, Order: t.Order - 1, Weight: t.Weight, CallsPerSecond: t.CallsPerSecond})
 	}
 	return cfg, nil
 }

@@ -67,6 +67,12 @@ type Trunk struct {
 	CallerID  pbx.Phone      // shown when a call names no number of its own
 	Channels  int            // calls at once, both directions; 0: no limit
 
+	CallsPerSecond int // in each direction; 0: no limit
+	// Order is when the trunk's turn is to carry calls that are another's or
+	// nobody's own: the smallest first. Negative: never.
+	Order  int
+	Weight int // its share of the calls among trunks of the same order; 1
+
 	AuthUser string // of digest; empty: the carrier asks for no password
 	Password string
 	// Realm may see the password when we call; the registrar's may too, and where
@@ -92,8 +98,7 @@ type Trunk struct {
 	EarlyMedia EarlyMedia // what becomes of the sound it sends before the answer
 	Redirects  bool       // its 3xx are followed, to numbers of its own
 
-	Options  time.Duration // between two OPTIONS that ask whether it is up; 0: none
-	Failover []string      // trunks to call over while this one does not work, in that order
+	Options time.Duration // between two OPTIONS that ask whether it is up; 0: none
 }
 
 // DTMF is how keys travel between a trunk and us.

@@ -2,15 +2,12 @@ package sip
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 	"github.com/rs/zerolog"
 
-	"cabline/pbx"
 	"cabline/pbx/sip/locate"
 )
 
@@ -125,89 +122,4 @@ func (s *Server) greet(ctx context.Context, t *trunk, h locate.Hop) error {
 
 func lifeless(code int) bool {
 	return code == wire.StatusRequestTimeout || code == wire.StatusServiceUnavailable
-}
-
-// trunksFor are those a call may go over, the best first: the one named and
-// those that stand in for it, or all of them; first those that are up.
-func (s *Server) trunksFor(name string) (all []*trunk) {
-	for _, t := range s.trunks {
-		if t.Target != "" && (name == "" || t.Name == name) {
-			all = append(all, t)
-		}
-	}
-	if name != "" && len(all) == 1 {
-		for _, other := range all[0].Failover {
-			for _, t := range s.trunks {
-				if t.Name == other && t.Target != "" {
-					all = append(all, t)
-				}
-			}
-		}
-	}
-	up := map[*trunk]bool{}
-	for _, t := range all {
-		up[t] = t.up()
-	}
-	slices.SortStableFunc(all, func(a, b *trunk) int {
-		switch {
-		case up[a] == up[b]:
-			return 0
-		case up[a]:
-			return -1
-		}
-		return 1
-	})
-	return all
-}
-
-// dialTrunk calls a number over the first trunk that takes the call.
-func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
-	if to.Number == "" {
-		return nil, fmt.Errorf("no number to dial: %w", pbx.ErrUnreachable)
-	}
-	err := fmt.Errorf("no trunk %q: %w", to.Trunk, pbx.ErrUnreachable)
-	for _, t := range s.trunksFor(to.Trunk) {
-		over := to
-		if to.Trunk != "" && to.Trunk != t.Name {
-			over.From = t.CallerID // a carrier lets no number pass that is another's
-		}
-		var leg *Leg
-		if leg, err = s.dialOver(ctx, t, over); err == nil {
-			return leg, nil
-		}
-		if errors.Is(err, errDead) && t.Options > 0 && ctx.Err() == nil {
-			t.alive(ctx, err) // until it answers OPTIONS again
-		}
-		if !elsewhere(err) || ctx.Err() != nil || s.stopping.Load() {
-			break
-		}
-	}
-	return nil, err
-}
-
-// dialOver calls a number over the first gateway of a trunk that lives.
-func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (leg *Leg, err error) {
-	err = t.reach(ctx, func(h locate.Hop) error {
-		leg, err = s.dialAt(ctx, t, h, to)
-		return err
-	})
-	return leg, err
-}
-
-func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endpoint) (*Leg, error) {
-	if !t.seize() {
-		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
-	}
-	d, identity, err := s.dialogTo(ctx, t, h, to)
-	if err != nil {
-		t.release()
-		return nil, err
-	}
-	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden}, d, identity...)
-}
-
-// elsewhere says whether a call that failed so may do better over another trunk:
-// the fault is the carrier's, and nobody's phone has rung.
-func elsewhere(err error) bool {
-	return lost(err) || errors.Is(err, pbx.ErrNoChannel)
 }

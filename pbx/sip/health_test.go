@@ -20,7 +20,7 @@ func startTwo(t *testing.T, change func(*Config)) (b *bench, first, second *phon
 	first, second = newPhone(t), newPhone(t)
 	b = start(t, answerAll, func(c *Config) {
 		c.Trunks = []Trunk{
-			{Name: "first", Target: first.self, CallerID: "+74950000001", Failover: []string{"second"}},
+			{Name: "first", Target: first.self, CallerID: "+74950000001"},
 			{Name: "second", Target: second.self, CallerID: "+74950000002"},
 		}
 		if change != nil {
@@ -223,14 +223,13 @@ func TestATrunkThatIsDownIsPassedOverUntilItAnswersOPTIONSAgain(t *testing.T) {
 func TestWhichTrunksACallMayGoOver(t *testing.T) {
 	trunks := func(up ...bool) (s *Server) {
 		s = &Server{}
-		for i, name := range []string{"a", "b", "c", "in"} {
-			cfg := Trunk{Name: name, Target: "192.0.2.1"}
-			if name == "a" {
-				cfg.Failover = []string{"c", "b"}
-			}
-			if name == "in" {
-				cfg.Target = ""
-			}
+		for i, cfg := range []Trunk{
+			{Name: "a", Target: "192.0.2.1", Order: 2},
+			{Name: "b", Target: "192.0.2.1", Order: 1},
+			{Name: "c", Target: "192.0.2.1", Order: 3},
+			{Name: "shy", Target: "192.0.2.1", Order: -1},
+			{Name: "in"},
+		} {
 			tr, err := newTrunk(cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -247,15 +246,14 @@ func TestWhichTrunksACallMayGoOver(t *testing.T) {
 		trunk string
 		want  []string
 	}{
-		"the one named, then those it names":    {[]bool{true, true, true}, "a", []string{"a", "c", "b"}},
-		"last the one that is down":             {[]bool{false, true, true}, "a", []string{"c", "b", "a"}},
-		"in their order when all are down":      {[]bool{false, false, false}, "a", []string{"a", "c", "b"}},
-		"one without others stands alone":       {[]bool{true, true, true}, "b", []string{"b"}},
-		"even when it is down":                  {[]bool{true, false, true}, "b", []string{"b"}},
-		"all where none is named":               {[]bool{true, true, true}, "", []string{"a", "b", "c"}},
-		"those that are up where none is named": {[]bool{false, true, true}, "", []string{"b", "c", "a"}},
-		"none that is not there":                {nil, "d", nil},
-		"none that calls only come in over":     {nil, "in", nil},
+		"the one named, then the others in their order": {nil, "c", []string{"c", "b", "a"}},
+		"last the one that is down, though it is named": {[]bool{false, true, true}, "a", []string{"b", "c", "a"}},
+		"in their order when all are down":              {[]bool{false, false, false}, "a", []string{"a", "b", "c"}},
+		"one that stands in for none has its own calls": {nil, "shy", []string{"shy", "b", "a", "c"}},
+		"all in their order where none is named":        {nil, "", []string{"b", "a", "c"}},
+		"those that are up first where none is named":   {[]bool{true, false, true}, "", []string{"a", "c", "b"}},
+		"others for one that calls only come in over":   {nil, "in", []string{"b", "a", "c"}},
+		"none for one that is not there":                {nil, "d", nil},
 	} {
 		var got []string
 		for _, tr := range trunks(c.up...).trunksFor(c.trunk) {
@@ -265,4 +263,43 @@ func TestWhichTrunksACallMayGoOver(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, fmt.Sprint(got), fmt.Sprint(c.want))
 		}
 	}
+}
+
+func TestTrunksOfOneOrderShareCallsByTheirWeight(t *testing.T) {
+	s := &Server{}
+	for name, weight := range map[string]int{"a": 6, "b": 3, "c": 1} {
+		tr, err := newTrunk(Trunk{Name: name, Target: "192.0.2.1", Weight: weight})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.trunks = append(s.trunks, tr)
+	}
+	first := map[string]int{}
+	const calls = 20_000
+	for range calls {
+		first[s.trunksFor("")[0].Name]++
+	}
+	for name, percent := range map[string]float64{"a": 60, "b": 30, "c": 10} {
+		if got := 100 * float64(first[name]) / calls; got < percent-3 || got > percent+3 { // 9 standard deviations
+			t.Errorf("%s carries %.1f %% of the calls, want %v", name, got, percent)
+		}
+	}
+}
+
+func TestACallGoesOverTheNextTrunkWhenTheFirstClosesTheConnection(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	b, _, second := startTwo(t, func(c *Config) { c.Trunks[0].Transport, c.Trunks[0].Target = "tcp", listener.Addr().String() })
+	done := b.dial(context.Background(), overFirst)
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := stream(t, conn)
+	first.want("INVITE")
+	first.hangUp()
+	b.talks(second, done, "+74950000002", "second")
 }

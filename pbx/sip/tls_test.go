@@ -285,12 +285,12 @@ func TestAConnectionToOneCarrierIsNoneToAnotherAtItsAddress(t *testing.T) {
 	gate := carrierTLS(t, func(c *x509.Certificate) { c.DNSNames = []string{"carrier.test"} })
 	b := start(t, answerAll, func(c *Config) {
 		to(gate)(c)
-		c.Trunks[0].Domain = "carrier.test"
+		c.Trunks[0].Domain, c.Trunks[0].Order = "carrier.test", -1 // neither stands in for the other
 		second := c.Trunks[0]
 		second.Name, second.Domain = "second", "second.test"
 		c.Trunks = append(c.Trunks, second)
 	})
-	done := b.dial(context.Background(), driver)
+	done := b.dial(context.Background(), pbx.Endpoint{Number: "+79990000001", Trunk: "carrier"})
 	carrier := accept(t, gate)
 	carrier.send(carrier.want("INVITE").reply("486 Busy", "b", ""))
 	carrier.want("ACK")

@@ -23,9 +23,9 @@ type trunk struct {
 	host     string // of Target
 	port     int    // 0: Target names none
 	gateways *gateways
-	busy     atomic.Int32           // channels in use
-	learned  atomic.Pointer[string] // the registrar's realm
-	trust    *trust                 // of TLS
+	*capacity
+	learned atomic.Pointer[string] // the registrar's realm
+	trust   *trust                 // of TLS
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
@@ -33,7 +33,7 @@ type trunk struct {
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
-	t := &trunk{Trunk: cfg, state: TrunkState{Name: cfg.Name, Up: !cfg.Register}}
+	t := &trunk{Trunk: cfg, capacity: newCapacity(cfg), state: TrunkState{Name: cfg.Name, Up: !cfg.Register}}
 	switch t.Transport {
 	case "", "udp", "tcp", "tls":
 	default:
@@ -123,17 +123,6 @@ func (t *trunk) lead(d *dialog, h locate.Hop) {
 		}
 	}
 }
-
-// seize takes a channel; release gives it back.
-func (t *trunk) seize() bool {
-	if n := t.busy.Add(1); t.Channels > 0 && int(n) > t.Channels {
-		t.busy.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (t *trunk) release() { t.busy.Add(-1) }
 
 // calls says whether calls of this trunk come from an address.
 func (t *trunk) calls(from netip.Addr) bool {

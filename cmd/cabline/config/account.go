@@ -3,7 +3,6 @@ package config
 import (
 	"net/netip"
 	"regexp"
-	"slices"
 	"time"
 )
 
@@ -41,34 +40,34 @@ func (r *reader) account(t *Trunk, env Env) {
 	}
 }
 
-// failover checks which trunks stand in for which, and asks those whether they
-// are up: a carrier that is known by address and has no stand-in is called
-// anyway.
-func (r *reader) failover(c *Config) {
-	var names []string
-	asked := map[string]bool{}
-	for _, t := range c.Trunks {
-		names = append(names, t.Name)
-		asked[t.Name] = asked[t.Name] || t.Register || len(t.Failover) > 0
-		for _, other := range t.Failover {
-			asked[other] = true
-		}
-	}
+// standIns are trunks that may carry each other's calls. Where there are
+// several, all are asked whether they are up: one alone is called anyway.
+func (r *reader) standIns(c *Config) {
 	for i := range c.Trunks {
 		t := &c.Trunks[i]
-		for j := range t.Failover {
-			switch other := &t.Failover[j]; {
-			case *other == t.Name:
-				r.problem(r.at[other], "trunks.failover: %s cannot stand in for itself", *other)
-			case !slices.Contains(names, *other):
-				r.problem(r.at[other], "trunks.failover: unknown trunk %q; %s", *other, suggest(*other, names))
-			}
+		r.orElse(&t.Order, 1)
+		r.orElse(&t.Weight, 1)
+		if t.Order > 9 {
+			r.problem(r.at[&t.Order], "trunks.order: %d is outside 0 to 9", t.Order)
 		}
-		if _, written := r.at[&t.Options]; !written && asked[t.Name] {
+		if t.Weight < 1 || t.Weight > 100 {
+			r.problem(r.at[&t.Weight], "trunks.weight: %d is outside 1 to 100", t.Weight)
+		}
+		if t.CallsPerSecond > 1000 {
+			r.problem(r.at[&t.CallsPerSecond], "trunks.calls_per_second: %d is more than 1000", t.CallsPerSecond)
+		}
+		if _, written := r.at[&t.Options]; !written && (t.Register || len(c.Trunks) > 1) {
 			t.Options = 30 * time.Second
 		}
 		if t.Options != 0 && (t.Options < 5*time.Second || t.Options > 10*time.Minute) {
 			r.problem(r.at[&t.Options], "trunks.options: %v is outside 5s to 10m0s; 0s asks nothing", t.Options)
 		}
+	}
+}
+
+// orElse gives a number that the file has not its default; 0 is one of its own.
+func (r *reader) orElse(n *int, otherwise int) {
+	if _, written := r.at[n]; !written {
+		*n = otherwise
 	}
 }

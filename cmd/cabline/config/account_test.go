@@ -40,23 +40,30 @@ lines:
 }
 
 func TestTrunksThatMatterAreAskedWhetherTheyAreUp(t *testing.T) {
-	got, _, err := Parse("f", []byte(`
-firm: {name: Ромашка}
-dispatch: {token: t}
-trunks:
-  - {name: alone, host: 203.0.113.1, caller_id: "+74950000000"}
-  - {name: first, host: 203.0.113.2, caller_id: "+74950000000", failover: [second, silent]}
-  - {name: second, host: 203.0.113.3, caller_id: "+74950000000"}
-  - {name: silent, host: 203.0.113.4, caller_id: "+74950000000", options: 0s}
-  - {name: cloud, host: 203.0.113.5, caller_id: "+74950000000", register: true, auth_user: a, password: b}
-  - {name: often, host: 203.0.113.6, caller_id: "+74950000000", options: 10s}
-`), environment())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []time.Duration{0, 30 * time.Second, 30 * time.Second, 0, 30 * time.Second, 10 * time.Second} {
-		if trunk := got.Trunks[i]; trunk.Options != want {
-			t.Errorf("%s: every %v, want %v", trunk.Name, trunk.Options, want)
-		}
+	const (
+		alone  = `{name: alone, host: 203.0.113.1, caller_id: "+74950000000"}`
+		cloud  = `{name: cloud, host: 203.0.113.5, caller_id: "+74950000000", register: true, auth_user: a, password: b}`
+		silent = `{name: silent, host: 203.0.113.4, caller_id: "+74950000000", options: 0s}`
+		often  = `{name: often, host: 203.0.113.6, caller_id: "+74950000000", options: 10s}`
+	)
+	for name, c := range map[string]struct {
+		trunks string
+		want   []time.Duration
+	}{
+		"one alone is called anyway":       {alone, []time.Duration{0}},
+		"one that registers is asked":      {cloud, []time.Duration{30 * time.Second}},
+		"of several all but those told so": {alone + ", " + silent + ", " + often, []time.Duration{30 * time.Second, 0, 10 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := Parse("f", []byte("firm: {name: A}\ndispatch: {token: t}\ntrunks: ["+c.trunks+"]"), environment())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range c.want {
+				if trunk := got.Trunks[i]; trunk.Options != want || trunk.Order != 1 || trunk.Weight != 1 {
+					t.Errorf("%s: every %v, want %v; order %d, weight %d", trunk.Name, trunk.Options, want, trunk.Order, trunk.Weight)
+				}
+			}
+		})
 	}
 }

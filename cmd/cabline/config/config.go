@@ -79,6 +79,8 @@ type Trunk struct {
 	CallerID  pbx.Phone      `yaml:"caller_id"`
 	Channels  int            `yaml:"channels"` // calls at a time, both ways; 0: the carrier's own limit
 
+	CallsPerSecond int `yaml:"calls_per_second"` // each way; 0: we do not count
+
 	Register      bool          `yaml:"register"`
 	AuthUser      string        `yaml:"auth_user"` // empty: the carrier asks for no password
 	Password      Secret        `yaml:"password"`
@@ -101,8 +103,9 @@ type Trunk struct {
 	EarlyMedia string `yaml:"early_media"` // pass where the file has none
 	Redirects  bool   `yaml:"redirects"`
 
-	Options  time.Duration `yaml:"options"`  // between two questions whether it is up; 0: none
-	Failover []string      `yaml:"failover"` // names of trunks
+	Options time.Duration `yaml:"options"` // between two questions whether it is up; 0: none
+	Order   int           `yaml:"order"`   // 1 where the file has none; 0: never in place of another
+	Weight  int           `yaml:"weight"`  // 1 where the file has none
 }
 
 // Line is one of the firm's numbers.

@@ -57,7 +57,7 @@ func TestTheExampleExplainsEveryKey(t *testing.T) {
 		switch {
 		case strings.HasPrefix(above, "#"), explained[key]:
 			explained[key] = true
-		case key == "tariff" || key == "key" || key == "password_env": // explained with their neighbours
+		case key == "tariff" || key == "weight" || key == "key" || key == "password_env": // explained with their neighbours
 		default:
 			t.Errorf("line %d: %q has no comment", i+1, key)
 		}

@@ -158,7 +158,7 @@ func (r *reader) trunks(c *Config, env Env) {
 		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)
 		channels += t.Channels
 	}
-	r.failover(c)
+	r.standIns(c)
 	unique(r, "trunks.name", c.Trunks, func(t *Trunk) *string { return &t.Name })
 	if fit := c.RTP.Ports.size() / 2; channels > fit {
 		r.problem(r.at[&c.RTP.Ports], "rtp.ports: %s has room for %d legs, the trunks have %d channels; a leg takes two ports",
