@@ -7,7 +7,7 @@ import (
 
 // openRTP opens the audio of one leg as its trunk or phone wants it.
 func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
-	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise,
+	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise, Signalling: o.Peer,
 		SRTP: security(o.SRTP), Keys: keys(o.DTMF), Latching: latching(o.Symmetric)})
 }
 

@@ -1,8 +1,10 @@
 package rtp
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"cabline/media"
 )
@@ -49,6 +51,34 @@ func TestWhoIsHeard(t *testing.T) {
 				until(t, "ours arrived", func() bool { return len(phones[tt.answered].all()) == 1 })
 			})
 		})
+	}
+}
+
+func TestOnlyTheHostsOfTheSDPAndTheSignallingMaySpeakFirst(t *testing.T) {
+	sdp, nat, elsewhere := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("198.51.100.1")
+	for _, tt := range []struct {
+		name  string
+		from  netip.Addr
+		near  netip.Addr
+		heard bool
+	}{
+		{"another port of the SDP's host", sdp, nat, true},
+		{"the host of the signalling, behind which the party is", nat, nat, true},
+		{"a third host", elsewhere, nat, false},
+		{"any host where the signalling's is not known", elsewhere, netip.Addr{}, true},
+	} {
+		p := noCall(t, "127.0.0.1")
+		p.rx.near = tt.near
+		if _, err := p.Answer([]byte(strings.ReplaceAll(lines("m=audio 4000 RTP/AVP 8"), "127.0.0.9", sdp.String()))); err != nil {
+			t.Fatal(err)
+		}
+		p.onRTP(append([]byte("\x80\x08"), make([]byte, 170)...), netip.AddrPortFrom(tt.from, 5000), time.Now())
+		if s := p.Stats(); s.Received != 1 == tt.heard {
+			t.Errorf("%s: %+v", tt.name, s)
+		}
+		if moved := p.tx.to.Addr() == tt.from && p.tx.to.Port() == 5000; moved != tt.heard {
+			t.Errorf("%s: ours go to %v", tt.name, p.tx.to)
+		}
 	}
 }
 

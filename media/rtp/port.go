@@ -44,7 +44,7 @@ func newPort(r *Relay, o Options) *Port {
 		nextReport: time.Now().Add(soon()),
 		cname:      randomName(),
 	}
-	p.rx.latching = o.Latching
+	p.rx.latching, p.rx.near = o.Latching, o.Signalling.Unmap()
 	p.keys = o.Keys
 	p.pressed.Inband(o.Keys == KeysInBand)
 	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32())>>1, rand.Uint32()) // RFC 3711 §3.3.1: far from the turn

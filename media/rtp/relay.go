@@ -82,8 +82,9 @@ func listen(c Config, wire wire) (*Relay, error) {
 type Latching uint8
 
 const (
-	// LatchFirst takes the address of the first packet, then no other but the
-	// one of the SDP. A new address in SDP opens it again.
+	// LatchFirst takes the address of the first packet, if it comes from the host
+	// of the SDP or of the signalling, then no other but the one of the SDP. A new
+	// address in SDP opens it again.
 	LatchFirst Latching = iota
 	// LatchOff takes packets from the address of the SDP alone.
 	LatchOff
@@ -97,8 +98,12 @@ type Options struct {
 	Bind      netip.Addr // the address to receive at and send from
 	Advertise netip.Addr // written into SDP where the party reaches us by another; zero: Bind
 	Latching  Latching
-	SRTP      Security
-	Keys      Keys
+	// Signalling is the host the party's SIP comes from: behind a NAT its audio
+	// does too, whatever its SDP says. Zero: not known, so that any host may speak
+	// first.
+	Signalling netip.Addr
+	SRTP       Security
+	Keys       Keys
 }
 
 // Keys is how pressed keys travel between a party and us. An event or an INFO

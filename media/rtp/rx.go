@@ -29,7 +29,8 @@ type rx struct {
 	sink     media.Sink
 	kinds    [128]kind // by payload type
 	latching Latching
-	secret   *opened // nil: packets come plain
+	near     netip.Addr // where its signalling comes from
+	secret   *opened    // nil: packets come plain
 
 	agreed  netip.AddrPort // where the SDP says the party is; zero: not yet known
 	from    netip.AddrPort // whose packets we take
@@ -108,13 +109,14 @@ func (r *rx) takesFrom(from netip.AddrPort) bool {
 	if r.latched && from == r.from || from == r.agreed {
 		return true
 	}
-	switch r.latching {
-	case LatchOff:
+	host := from.Addr()
+	switch {
+	case r.latching == LatchOff, from == r.former:
 		return false
-	case LatchFirst:
-		return !r.latched && from != r.former
+	case r.latching == LatchAlways:
+		return true
 	}
-	return from != r.former
+	return !r.latched && (!r.near.IsValid() || host == r.near || host == r.agreed.Addr())
 }
 
 // follow has our packets go where a good one came from. rx.mu is held.

@@ -137,6 +137,7 @@ const (
 type RTPOptions struct {
 	Bind      netip.Addr // may be unspecified
 	Advertise netip.Addr // what to put into SDP
+	Peer      netip.Addr // where the party's SIP comes from
 	DTMF      DTMF       // of the trunk; empty: auto
 	SRTP      SRTP       // of the trunk; empty: off
 	Symmetric Symmetry   // of the trunk; empty: first

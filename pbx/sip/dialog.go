@@ -22,6 +22,7 @@ type path struct {
 	bind    netip.Addr // what the socket is bound to; may be unspecified
 	here    netip.Addr // ours, in Via, Contact and SDP
 	port    int
+	peer    netip.Addr // theirs, as it was when the path was found
 }
 
 // dialog is what RFC 3261 §12 keeps. It is part of a leg and under its lock.
@@ -164,6 +165,7 @@ func (s *Server) pathBack(req wire.Message, fromTrunk bool) (path, error) {
 	if err != nil {
 		return path{}, fmt.Errorf("source %q: %w", req.Source(), err)
 	}
+	p.peer = source.Addr().Unmap()
 	if p.network != "UDP" || !fromTrunk {
 		// Connections are used both ways; a phone's Contact may lie behind its NAT.
 		p.flow = req.Source()
@@ -187,7 +189,7 @@ func (s *Server) pathBack(req wire.Message, fromTrunk bool) (path, error) {
 
 // pathTo is the path to a trunk's gateway, which we call first.
 func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort, whom *trust) (path, error) {
-	p := path{network: strings.ToUpper(network), trust: whom}
+	p := path{network: strings.ToUpper(network), trust: whom, peer: peer.Addr().Unmap()}
 	var local netip.AddrPort
 	switch network {
 	case "udp":

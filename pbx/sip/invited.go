@@ -205,7 +205,7 @@ func dialogOf(req *wire.Request, p path) (dialog, error) {
 func (s *Server) openAudio(p path, t *trunk, offer []byte) (Audio, error) {
 	browser := strings.HasPrefix(p.network, "WS") && len(offer) == 0 || bytes.Contains(offer, []byte("a=fingerprint:"))
 	if !browser {
-		o := RTPOptions{Bind: p.bind, Advertise: p.here, SRTP: SRTPOffered} // plain where a phone has none
+		o := RTPOptions{Bind: p.bind, Advertise: p.here, Peer: p.peer, SRTP: SRTPOffered} // plain where a phone has none
 		if t != nil {
 			o.DTMF, o.SRTP, o.Symmetric = t.DTMF, t.SRTP, t.Symmetric
 		}

@@ -128,7 +128,7 @@ func TestTheAudioOfATrunkIsAsTheTrunkWantsIt(t *testing.T) {
 	carrier.want("ACK")
 	wait(t, "end of Dial", done)
 	for _, way := range []string{"in", "out"} {
-		if o := <-opened; o.DTMF != DTMFInBand || o.SRTP != SRTPOffered || o.Symmetric != SymmetryOff || o.Bind != netip.MustParseAddr("127.0.0.1") {
+		if o := <-opened; o.DTMF != DTMFInBand || o.SRTP != SRTPOffered || o.Symmetric != SymmetryOff || o.Peer != o.Bind || o.Bind != netip.MustParseAddr("127.0.0.1") {
 			t.Errorf("%s: %+v", way, o)
 		}
 	}
