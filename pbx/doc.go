@@ -9,6 +9,7 @@
 //	connect.go   client and driver are joined on request of the dispatch system
 //	forward.go   a line that goes straight to a number
 //	outgoing.go  an operator calls out
+//	callto.go    an operator asks for a call by a click elsewhere
 //	transfer.go  an operator hands the other party on
 //
 // The package knows no SIP, no WebRTC, no SQL and no HTTP: legs come from a

@@ -108,6 +108,9 @@ type Endpoint struct {
 	Hidden []Phone
 	// CallID tells an operator's page which call this is; trunks never see it.
 	CallID string
+	// Link opens the caller's card in the dispatch system; operators' phones that
+	// know what to do with one open it (Call-Info, RFC 3261 §20.9).
+	Link string
 
 	// Early hears a number before it answers; nil: nobody does.
 	Early Early

@@ -29,6 +29,9 @@ type Switchboard struct {
 	Notices *Autodial
 	// LookedUp is told how long each order look-up took; may be nil.
 	LookedUp func(took time.Duration, err error)
+	// CardLink is where the dispatch system shows an operator the card of a
+	// client's call, empty: nowhere; may be nil.
+	CardLink func(operator string, card Card) string
 	// Tell is given what happens in calls, as it happens; may be nil. It must not
 	// wait: a call goes on in the meantime. That a call has ended is told by its
 	// CDR, in Store.

@@ -92,6 +92,8 @@ type Config struct {
 	Dropped       func() uint64          // SIP messages that were not answered; nil: not told
 	Registrations func() int             // phones and browsers logged in over SIP; nil: not told
 	Trunks        func() map[string]bool // which trunks there are and can be used; nil: unknown
+	// CardLink is where the dispatch system shows an operator a call; nil: nowhere.
+	CardLink func(operator string, card pbx.Card) string
 	// Backlogs is what dispatch systems are still to be told; nil: they are told nothing.
 	Backlogs func(ctx context.Context) ([]pbx.Backlog, error)
 }

@@ -308,7 +308,14 @@ func TestAFloodOfSourcesTakesLittleMemory(t *testing.T) {
 }
 
 func TestTheCardOfACall(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, func(c *Config) {
+		c.CardLink = func(operator string, card pbx.Card) string {
+			if card.CallID != "c1" {
+				return ""
+			}
+			return "https://panel.example/?of=" + operator
+		}
+	})
 	anna := cookie(h.login("anna"))
 	five := 5
 	h.floor.cards["c1"] = pbx.Card{CallID: "c1", Phone: "+79161234567", Line: "+74950000000", Branch: "Центр", Tariff: "Стандарт",
@@ -319,8 +326,8 @@ func TestTheCardOfACall(t *testing.T) {
 	if order["id"] != "42" || order["eta_minutes"] != 5.0 || order["status"] != "accepted" {
 		t.Errorf("order: %v", order)
 	}
-	sameJSON(t, card, m{"call_id": "c1", "phone": "+79161234567", "line": "+74950000000", "branch": "Центр", "tariff": "Стандарт"}, "order")
+	sameJSON(t, card, m{"call_id": "c1", "phone": "+79161234567", "line": "+74950000000", "branch": "Центр", "tariff": "Стандарт", "link": "https://panel.example/?of=anna"}, "order")
 	sameJSON(t, h.ask("GET", "/console/api/calls/c2/card", nil, anna).tree(t),
-		m{"call_id": "c2", "phone": "", "line": "+74950000000", "branch": "", "tariff": "", "order": nil})
+		m{"call_id": "c2", "phone": "", "line": "+74950000000", "branch": "", "tariff": "", "order": nil, "link": ""})
 	h.ask("GET", "/console/api/calls/c3/card", nil, anna).isProblem(t, http.StatusNotFound, "")
 }

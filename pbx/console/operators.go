@@ -142,15 +142,20 @@ type cardJSON struct {
 	Branch string     `json:"branch"`
 	Tariff string     `json:"tariff"`
 	Order  *orderJSON `json:"order"`
+	Link   string     `json:"link"` // the card in the dispatch system; empty: none
 }
 
-func (c *Console) card(w http.ResponseWriter, r *http.Request, _ *session) {
+func (c *Console) card(w http.ResponseWriter, r *http.Request, who *session) {
 	card, found := c.Calls.Card(r.PathValue("id"))
 	if !found {
 		writeProblem(w, http.StatusNotFound, "no such call in progress")
 		return
 	}
-	writeJSON(w, http.StatusOK, showCard(card))
+	shown := showCard(card)
+	if c.CardLink != nil {
+		shown.Link = c.CardLink(who.login, card)
+	}
+	writeJSON(w, http.StatusOK, shown)
 }
 
 func showCard(card pbx.Card) cardJSON {

@@ -89,5 +89,8 @@ func (s *Server) dialDevice(ctx context.Context, to pbx.Endpoint, b *binding) (*
 	if id := token(to.CallID); id != "" {
 		headers = append(headers, wire.NewHeader("X-Cabline-Call", id))
 	}
+	if link := token(to.Link); link != "" {
+		headers = append(headers, wire.NewHeader("Call-Info", "<"+link+">;purpose=info"))
+	}
 	return s.call(ctx, party{login: to.Operator, device: b, hides: to.Hidden}, d, headers...)
 }

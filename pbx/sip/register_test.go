@@ -349,3 +349,27 @@ func ExampleRejection() {
 	fmt.Println(err, errors.Is(err, pbx.ErrBusy))
 	// Output: SIP 486 "Busy Here" true
 }
+
+func TestAnOperatorsPhoneIsToldWhereTheCallersCardIs(t *testing.T) {
+	b := start(t, answerAll, nil)
+	soft := b.phone()
+	soft.account("anna").register("Expires: 600\n")
+	for link, want := range map[string]string{
+		"": "",
+		"https://panel.example/card?access_token=t&clid=79161234567":           "<https://panel.example/card?access_token=t&clid=79161234567>;purpose=info",
+		"https://panel.example/>;purpose=icon\r\nRoute: <sip:evil.example;lr>": "<https://panel.example/purpose=iconRoute:sip:evil.examplelr>;purpose=info",
+	} {
+		dialled := make(chan struct{})
+		go func() {
+			_, _ = b.Dial(context.Background(), pbx.Endpoint{Operator: "anna", Link: link})
+			close(dialled)
+		}()
+		rings := soft.want("INVITE")
+		if got := rings.header("Call-Info"); got != want || rings.header("Route") != "" {
+			t.Errorf("Call-Info %q, Route %q; want %q", got, rings.header("Route"), want)
+		}
+		soft.send(rings.reply("486 Busy", "soft", ""))
+		soft.want("ACK")
+		<-dialled
+	}
+}

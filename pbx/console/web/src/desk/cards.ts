@@ -14,6 +14,7 @@ export interface OpenCard {
   key: number;
   callId: string; // empty: opened by hand
   line: string;
+  link: string; // the card in the dispatch system; empty: none
   order: Order | null; // null: not created yet
   base: Draft; // what the exchange has
   draft: Draft; // what the person sees
@@ -53,19 +54,24 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
   /** A call rings: its card opens before the answer. Until the exchange has told more, the phone is known. */
   async ring(callId: string, phone: string): Promise<void> {
     const there = this.value.open.find((card) => card.callId !== '' && card.callId === callId);
-    const key = there?.key ?? this.add({ call_id: callId, phone, line: '', branch: '', tariff: '', order: null }, callId !== '');
+    const key = there?.key ?? this.add({ call_id: callId, phone, line: '', branch: '', tariff: '', order: null, link: '' }, callId !== '');
     this.bring(key);
     if (callId) await this.load(key);
   }
 
+  /** Where the dispatch system shows a call; empty: nowhere. */
+  link(callId: string): string {
+    return (callId && this.value.open.find((card) => card.callId === callId)?.link) || '';
+  }
+
   /** A new order which somebody called about in another way. */
   blank(from: Partial<Pick<Card, 'phone' | 'line' | 'branch' | 'tariff'>> = {}): void {
-    const card = { call_id: '', phone: '', line: '', branch: '', tariff: '', ...from, order: null };
+    const card = { call_id: '', phone: '', line: '', branch: '', tariff: '', ...from, order: null, link: '' };
     this.bring(this.add(card, false));
   }
 
   show(order: Order): void {
-    const key = this.add({ call_id: '', phone: order.phone, line: order.line, branch: '', tariff: '', order }, false);
+    const key = this.add({ call_id: '', phone: order.phone, line: order.line, branch: '', tariff: '', order, link: '' }, false);
     this.bring(key);
   }
 
@@ -79,7 +85,7 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
       if (!now) return;
       const fresh = card.order ? draftOf(card.order) : newDraft(card);
       this.change(key, {
-        loading: false, line: card.line, order: card.order, base: fresh, draft: rebase(now.base, now.draft, fresh),
+        loading: false, line: card.line, link: card.link, order: card.order, base: fresh, draft: rebase(now.base, now.draft, fresh),
       });
     } catch (error) {
       this.change(key, { loading: false, loadError: errorText(error) });
@@ -140,7 +146,7 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
     const key = ++this.keys;
     const draft = card.order ? draftOf(card.order) : newDraft(card);
     const added: OpenCard = {
-      key, callId: card.call_id, line: card.line, order: card.order, base: draft, draft, errors: {}, loading,
+      key, callId: card.call_id, line: card.line, link: card.link, order: card.order, base: draft, draft, errors: {}, loading,
       loadError: null, saving: false, saveError: null, savedAt: 0, created: false,
     };
     // What was only looked at makes room; what was written on stays, whatever rings.

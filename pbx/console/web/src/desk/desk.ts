@@ -66,6 +66,13 @@ export class Desk extends Store<DeskView> {
     else this.phone.start(this.account.sip);
   }
 
+  /** Takes the call. The dispatch system's card opens with the same press: later a browser would take it for a pop-up. */
+  answer(): void {
+    const link = this.cards.link(this.phone.value.call?.id ?? '');
+    if (link) window.open(link, '_blank', 'noopener');
+    this.phone.answer();
+  }
+
   async setReady(ready: boolean): Promise<void> {
     this.set({ switching: true, switchFailed: false });
     try {

@@ -139,6 +139,7 @@ export const en: Record<Key, string> = {
   'card.unsaved': 'There are unsaved changes',
   'card.reset': 'Undo the changes',
   'card.close': 'Close the card',
+  'card.link': 'Open in the dispatch system',
   'card.close.sure': 'Close the card? The changes are not saved.',
   'card.loading': 'Looking for the order…',
   'card.load.failed': 'Could not find out whether the client has an order: {why}',

@@ -39,6 +39,7 @@ export interface Card {
   branch: string;
   tariff: string;
   order: Order | null;
+  link: string; // the card in the dispatch system; empty: there is none
 }
 
 export interface Me {

@@ -81,7 +81,7 @@ function useKeys(desk: Desk): void {
       if (document.activeElement instanceof HTMLButtonElement) document.activeElement.blur();
       const { call } = desk.phone.value;
       switch (does) {
-        case 'answer': return desk.phone.answer();
+        case 'answer': return desk.answer();
         case 'reject': case 'hang_up': return desk.phone.hangUp();
         case 'mute': return desk.phone.mute(!call?.muted);
         case 'hold': return desk.phone.hold(!call?.held);

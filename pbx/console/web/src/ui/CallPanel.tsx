@@ -132,7 +132,7 @@ function Ringing({ desk, call }: { desk: Desk; call: Call }) {
     <div class="phone-main" role="alertdialog" aria-label={t('call.incoming')}>
       <div class="phone-text"><p class="phase">{t('call.incoming')}</p><Who desk={desk} call={call} /></div>
       <div class="phone-buttons">
-        <button class="button answer" data-testid="answer" onClick={() => desk.phone.answer()}>
+        <button class="button answer" data-testid="answer" onClick={() => desk.answer()}>
           {t('call.answer')}<small>{t('call.answer.key')} · {t('call.answer.typing')}</small>
         </button>
         <button class="button reject" data-testid="reject" onClick={() => desk.phone.hangUp()}>

@@ -63,6 +63,7 @@ function CardBody({ card, cards, talking }: { card: OpenCard; cards: Cards; talk
       <div class="card-head">
         <h2 data-testid="card-title">{card.order ? t('card.order', { id: card.order.id }) : t('card.new')}</h2>
         {card.order && <span class={`chip ${tone(card.order.status)}`} data-testid="card-status" data-status={card.order.status}>{word(t, 'status', card.order.status)}</span>}
+        {card.link && <a class="button small" href={card.link} target="_blank" rel="noopener noreferrer" data-testid="card-link">{t('card.link')}</a>}
         {card.loading && <span class="muted" data-testid="card-loading">{t('card.loading')}</span>}
         <div class="next">
           {next.map((status) => (
