@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"golang.org/x/sync/errgroup"
+
 	"cabline/cmd/cabline/config"
 	"cabline/dispatchapi/courier"
 	"cabline/dispatchapi/outbox"
@@ -15,8 +17,9 @@ import (
 // between it and the exchange.
 type dispatchSystem struct {
 	pbx.Dispatch
-	mount  map[string]http.Handler // what it asks of us over HTTP
-	outbox *outbox.Box             // nil: nobody is told of calls
+	mount  map[string]http.Handler     // what it asks of us over HTTP
+	outbox *outbox.Box                 // nil: nobody is told of calls
+	listen func(context.Context) error // serves an address of its own until the context ends; may be nil
 }
 
 // connectDispatch makes the dispatch system ready. It sends nothing yet.
@@ -29,6 +32,16 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 			return nil, fmt.Errorf("dispatch.events: %w", err)
 		}
 		receivers["events"] = hook
+	}
+	if x.cfg.Dispatch.Kind == "taximaster" {
+		system, err := x.taximaster()
+		if err != nil {
+			return nil, fmt.Errorf("dispatch.taximaster: %w", err)
+		}
+		d.Dispatch, receivers["taximaster"] = system, system
+		if x.cfg.Dispatch.Taximaster.Oktell.Listen.IsValid() {
+			d.listen = func(ctx context.Context) error { return x.oktell(ctx, system) }
+		}
 	}
 	if len(receivers) > 0 {
 		d.outbox = outbox.New(x.store, receivers)
@@ -48,20 +61,30 @@ func webhook(events config.Events) (*outbox.Webhook, error) {
 	return hook, nil
 }
 
-// tellOf has the dispatch system told of what happens in calls.
+// tellOf has the dispatch system told of what happens in calls, and of what
+// clients answer.
 func (d *dispatchSystem) tellOf(board *pbx.Switchboard, count func(pbx.Store) pbx.Store) {
+	if answers, takes := d.Dispatch.(pbx.AnswerTaker); takes {
+		board.Notices.Answers = answers
+	}
 	if d.outbox == nil {
 		return
 	}
 	board.Tell = d.outbox.Take
 	board.Store = count(d.outbox)
+	board.Notices.Outbox = d.outbox
 }
 
-// serve delivers until ctx ends.
-func (d *dispatchSystem) serve(ctx context.Context) {
+// serve delivers and answers until ctx ends.
+func (d *dispatchSystem) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
 	if d.outbox != nil {
-		d.outbox.Serve(ctx)
+		g.Go(func() error { d.outbox.Serve(ctx); return nil })
 	}
+	if d.listen != nil {
+		g.Go(func() error { return d.listen(ctx) })
+	}
+	return g.Wait()
 }
 
 // backlogs is what the metrics tell of the outbox; nil where there is none.

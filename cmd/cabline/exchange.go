@@ -92,7 +92,7 @@ func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.S
 	g.Go(func() error { x.board.Serve(ctx); return nil })
 	g.Go(func() error { return x.sip.Serve(ctx) })
 	g.Go(func() error { x.certificates.watch(ctx); return nil })
-	g.Go(func() error { x.dispatch.serve(ctx); return nil })
+	g.Go(func() error { return x.dispatch.serve(ctx) })
 	g.Go(func() error {
 		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)
@@ -144,7 +144,6 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 		},
 		LookedUp: x.metrics.LookedUp,
 	}
-	x.dispatch.tellOf(board, x.metrics.Store)
 	for _, p := range cfg.Outgoing.Allow {
 		board.MayDial = append(board.MayDial, string(p))
 	}
@@ -157,6 +156,7 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 	}
 	board.SetOperators(operators)
 	board.Notices = x.autodial(board)
+	x.dispatch.tellOf(board, x.metrics.Store)
 	return board, nil
 }
 

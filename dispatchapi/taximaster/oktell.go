@@ -14,11 +14,23 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"cabline/dispatchapi/courier"
 	"cabline/pbx"
 )
 
 // patience is how long Такси-Мастер waits for us: it wants a quick 200.
 const patience = 2 * time.Second
+
+// Oktell is the exchange as Такси-Мастер knows exchanges. Fill in the fields.
+type Oktell struct {
+	System          *System
+	Login, Password string                // of the basic authentication asked for; empty: none is
+	Joining         string                // the script that joins client and driver
+	Scripts         map[string]pbx.Status // by the names of scripts: the news to call the client about
+
+	Notices pbx.Noticeboard
+	Connect func(ctx context.Context, want pbx.ConnectRequest) (id string, err error)
+}
 
 // ServeHTTP answers what Такси-Мастер sends to an Oktell:
 //
@@ -28,8 +40,8 @@ const patience = 2 * time.Second
 // The script named Joining joins startparam1 and startparam2. Every other one
 // is news of an order to call the client about. It answers 200 also where it
 // did nothing, with startresult other than 0.
-func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.admits(r) {
+func (o *Oktell) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !o.admits(r) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="Oktell"`)
 		http.Error(w, "login or password wrong", http.StatusUnauthorized)
 		return
@@ -53,16 +65,16 @@ func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	done, err := s.run(ctx, asked(w, r))
+	done, err := o.run(ctx, asked(w, r))
 	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("query", r.URL.RawQuery[:min(len(r.URL.RawQuery), 2000)]).Msg("Такси-Мастер asks for what we cannot do")
+		zerolog.Ctx(ctx).Warn().Err(err).Str("query", courier.Masked(r.Form.Encode()[:min(len(r.Form.Encode()), 2000)])).Msg("Такси-Мастер asks for what we cannot do")
 	}
 	answer(w, done, err)
 }
 
 // admits compares hashes, so that the time says nothing about a password.
-func (s *System) admits(r *http.Request) bool {
-	if s.cfg.Login == "" && s.cfg.Password == "" {
+func (o *Oktell) admits(r *http.Request) bool {
+	if o.Login == "" && o.Password == "" {
 		return true
 	}
 	login, password, _ := r.BasicAuth()
@@ -70,7 +82,7 @@ func (s *System) admits(r *http.Request) bool {
 		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 		return subtle.ConstantTimeCompare(x[:], y[:])
 	}
-	return same(login, s.cfg.Login)&same(password, s.cfg.Password) == 1
+	return same(login, o.Login)&same(password, o.Password) == 1
 }
 
 // asked is the parameters, of the address and of a form, in UTF-8.
@@ -79,34 +91,35 @@ func asked(w http.ResponseWriter, r *http.Request) url.Values {
 	_ = r.ParseForm() // what could be read is used; what is missing is said by name
 	for name, values := range r.Form {
 		for i, v := range values {
-			r.Form[name][i] = string(inUTF8([]byte(v)))
+			_, text := courier.UTF8("", []byte(v))
+			r.Form[name][i] = string(text)
 		}
 	}
 	return r.Form
 }
 
 // run does what a script of that name would do, and returns what it did.
-func (s *System) run(ctx context.Context, q url.Values) (string, error) {
+func (o *Oktell) run(ctx context.Context, q url.Values) (string, error) {
 	name, order := q.Get("name"), q.Get("startparam4")
-	client, err := pbx.ParsePhone(q.Get("startparam1"), s.cfg.Country)
+	client, err := pbx.ParsePhone(q.Get("startparam1"), o.System.cfg.Country)
 	if err != nil {
 		return "", fmt.Errorf("startparam1: %w", err)
 	}
-	if name == s.cfg.Joining {
-		driver, err := pbx.ParsePhone(q.Get("startparam2"), s.cfg.Country)
+	if name == o.Joining {
+		driver, err := pbx.ParsePhone(q.Get("startparam2"), o.System.cfg.Country)
 		if err != nil {
 			return "", fmt.Errorf("startparam2: %w", err)
 		}
-		return s.cfg.Connect(ctx, pbx.ConnectRequest{Client: client, Driver: driver})
+		return o.Connect(ctx, pbx.ConnectRequest{Client: client, Driver: driver})
 	}
 	if n, err := strconv.Atoi(order); err != nil || n <= 0 {
 		return "", fmt.Errorf("startparam4: order %.20q", order)
 	}
 	news := pbx.Notice{OrderID: order, Order: pbx.Order{ID: order, Phone: client}, Source: "taximaster", At: time.Now()}
-	if status, named := s.cfg.Scripts[name]; named {
+	if status, named := o.Scripts[name]; named {
 		news.Status = status
 	} else { // the order itself knows what there is to tell
-		found, err := s.Order(ctx, order)
+		found, err := o.System.Order(ctx, order)
 		if err != nil {
 			return "", fmt.Errorf("script %.100q is not in dispatch.taximaster.scripts, and %w", name, err)
 		}
@@ -115,10 +128,10 @@ func (s *System) run(ctx context.Context, q url.Values) (string, error) {
 	}
 	news.Order.Status = news.Status
 	state, _ := strconv.Atoi(q.Get("startparam3"))
-	if news.Version, err = s.remember(ctx, order, news.Status, state); err != nil {
+	if news.Version, err = o.System.remember(ctx, order, news.Status, state); err != nil {
 		return "", err
 	}
-	if err := s.cfg.Notices.Notify(ctx, news); err != nil {
+	if err := o.Notices.Notify(ctx, news); err != nil {
 		return "", err
 	}
 	return order, nil

@@ -40,17 +40,15 @@ func (b *board) Connect(_ context.Context, want pbx.ConnectRequest) (string, err
 	return "call-1", b.fault
 }
 
-// oktell is a System that answers as Oktell, and what it asked of the exchange.
-func oktell(t *testing.T, answers map[string]string) (*System, *office, *board) {
+// oktell answers as Oktell; beside it, who is asked and what of the exchange.
+func oktell(t *testing.T, answers map[string]string) (*Oktell, *office, *board) {
 	o, b := newOffice(t, answers), &board{}
-	return o.system(func(c *Config) {
-		c.Login, c.Password = "oktell", "секрет"
-		c.Notices, c.Connect = b, b.Connect
-		c.Scripts = map[string]pbx.Status{"Водитель подъехал": pbx.StatusArrived}
-	}), o, b
+	return &Oktell{System: o.system(nil), Login: "oktell", Password: "секрет", Joining: "TMABConnect",
+		Scripts: map[string]pbx.Status{"Водитель подъехал": pbx.StatusArrived},
+		Notices: b, Connect: b.Connect}, o, b
 }
 
-func execute(s *System, path string, q url.Values) *httptest.ResponseRecorder {
+func execute(s *Oktell, path string, q url.Values) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path+"?"+q.Encode(), nil)
 	r.SetBasicAuth("oktell", "секрет")
 	w := httptest.NewRecorder()
@@ -110,7 +108,7 @@ func TestAScriptWithoutAMappingTellsHowTheOrderStands(t *testing.T) {
 
 func TestNewsAfterOtherNewsIsANewVersion(t *testing.T) {
 	s, _, b := oktell(t, nil)
-	s.cfg.Scripts["Назначен"] = pbx.StatusAccepted
+	s.Scripts["Назначен"] = pbx.StatusAccepted
 	for _, script := range []string{"Назначен", "Водитель подъехал", "Назначен", "Назначен"} {
 		execute(s, "/execsvcscript", url.Values{"name": {script}, "startparam1": {"89161234567"}, "startparam4": {"98798"}})
 	}
@@ -181,14 +179,14 @@ func TestTheOutcomeIsReportedToTheRequestItBelongsTo(t *testing.T) {
 			s, o, _ := oktell(t, map[string]string{"set_request_state": "ok.xml"})
 			execute(s, "/execsvcscript", url.Values{"name": {"Водитель подъехал"}, "startparam1": {"89161234567"}, "startparam3": {"55"}, "startparam4": {"98798"}})
 			report := pbx.Event{Kind: pbx.EventNotice, OrderID: "98798", Notice: &pbx.NoticeReport{Status: pbx.StatusArrived, Version: 1, Outcome: outcome}}
-			if err := s.Report(t.Context(), report); err != nil {
+			if err := s.System.Deliver(t.Context(), "event-1", report); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff([]string{"POST set_request_state?STATE_ID=55&PHONE_TYPE=1&ORDER_ID=98798&STATE=" + state}, o.requests()); diff != "" {
 				t.Error(diff)
 			}
 			report.Notice.Version = 2 // theirs was the first
-			if err := s.Report(t.Context(), report); err != nil || len(o.requests()) != 1 {
+			if err := s.System.Deliver(t.Context(), "event-1", report); err != nil || len(o.requests()) != 1 {
 				t.Errorf("reported a notice they did not ask for: %v %v", err, o.requests())
 			}
 		})
@@ -198,7 +196,7 @@ func TestTheOutcomeIsReportedToTheRequestItBelongsTo(t *testing.T) {
 func TestARecordingIsLinkedToItsCall(t *testing.T) {
 	s, o, _ := oktell(t, map[string]string{"create_record_link": "ok.xml"})
 	began := time.Date(2026, 11, 22, 18, 5, 9, 0, time.Local)
-	err := s.Report(t.Context(), pbx.Event{Kind: pbx.EventRecording, CallID: "call-1", File: "/rec/call-1.wav",
+	err := s.System.Deliver(t.Context(), "event-1", pbx.Event{Kind: pbx.EventRecording, CallID: "call-1", File: "/rec/call-1.wav",
 		CDR: &pbx.CDR{Kind: pbx.KindInbound, From: client, Started: began, Talked: 61 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +211,7 @@ func TestAReportThatFailsIsTriedAgainByTheOutbox(t *testing.T) {
 	s, o, _ := oktell(t, nil)
 	execute(s, "/execsvcscript", url.Values{"name": {"Водитель подъехал"}, "startparam1": {"89161234567"}, "startparam3": {"55"}, "startparam4": {"98798"}})
 	o.Close()
-	if err := s.Report(t.Context(), pbx.Event{Kind: pbx.EventNotice, OrderID: "98798", Notice: &pbx.NoticeReport{Status: pbx.StatusArrived, Version: 1, Outcome: "busy"}}); err == nil {
+	if err := s.System.Deliver(t.Context(), "event-1", pbx.Event{Kind: pbx.EventNotice, OrderID: "98798", Notice: &pbx.NoticeReport{Status: pbx.StatusArrived, Version: 1, Outcome: "busy"}}); err == nil {
 		t.Error("a report nobody heard was taken for told")
 	}
 }

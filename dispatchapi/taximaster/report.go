@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"cabline/dispatchapi/outbox"
 	"cabline/pbx"
 )
 
@@ -22,9 +23,18 @@ var outcomes = map[string]int{
 
 const requestFailed = 5
 
-// Report tells Такси-Мастер of an event; it may be told the same one twice.
-// What it has no word for is no error.
-func (s *System) Report(ctx context.Context, e pbx.Event) error {
+// Deliver implements outbox.Receiver. What Такси-Мастер has no word for it need
+// not know, and what it refuses once it refuses always.
+func (s *System) Deliver(ctx context.Context, _ string, e pbx.Event) error {
+	err := s.report(ctx, e)
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%w: %w", outbox.ErrRefused, err)
+	}
+	return err
+}
+
+func (s *System) report(ctx context.Context, e pbx.Event) error {
 	switch {
 	case e.Kind == pbx.EventNotice && e.Notice != nil:
 		return s.reportNotice(ctx, e)

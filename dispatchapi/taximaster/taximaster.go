@@ -21,6 +21,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"cabline/dispatchapi/courier"
 	"cabline/pbx"
 	"cabline/pbx/store"
 )
@@ -30,24 +31,13 @@ type Config struct {
 	URL       string // https://host:8089, without a path
 	TAPIKey   string // of tm_tapi
 	CommonKey string // of common_api; empty: it is not used, and cars have no model
-	HTTP      Doer
+	Courier   *courier.Courier
 	Country   string // in which numbers are read
 	Numbers   Format // how Такси-Мастер writes them
 	DB        *store.Store
 
 	States  map[int]pbx.Status       // by the ids of the firm's states; wins over what the system says of them
 	Answers map[pbx.ClientAnswer]int // the state an order is put into by a client's answer
-	Scripts map[string]pbx.Status    // by the names of Oktell scripts: the news to call the client about
-	Joining string                   // the script that joins client and driver; "TMABConnect"
-
-	Login, Password string // of the basic authentication asked of Такси-Мастер; empty: none is asked
-	Notices         pbx.Noticeboard
-	Connect         func(ctx context.Context, want pbx.ConnectRequest) (id string, err error)
-}
-
-// Doer sends a request; it bounds time and follows no redirect. *http.Client is one.
-type Doer interface {
-	Do(*http.Request) (*http.Response, error)
 }
 
 // Format is how numbers are written.
@@ -72,9 +62,6 @@ type System struct {
 
 // New is a system; it sends nothing yet.
 func New(cfg Config) *System {
-	if cfg.Joining == "" {
-		cfg.Joining = "TMABConnect"
-	}
 	if cfg.Numbers == "" {
 		cfg.Numbers = National
 	}

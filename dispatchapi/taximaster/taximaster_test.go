@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cabline/dispatchapi/courier"
 	"cabline/pbx"
 	"cabline/pbx/store"
 )
@@ -89,6 +90,15 @@ func (o *office) requests() []string {
 	return append([]string(nil), o.asked...)
 }
 
+func post(t *testing.T) *courier.Courier {
+	c, err := courier.New(courier.TLS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
 // system is a System of that office; change may be nil.
 func (o *office) system(change func(*Config)) *System {
 	db, err := store.Open(filepath.Join(o.t.TempDir(), "cabline.db"))
@@ -96,7 +106,7 @@ func (o *office) system(change func(*Config)) *System {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { _ = db.Close() })
-	cfg := Config{URL: o.URL, TAPIKey: tapiKey, HTTP: o.Client(), Country: "RU", DB: db,
+	cfg := Config{URL: o.URL, TAPIKey: tapiKey, Courier: post(o.t), Country: "RU", DB: db,
 		States: map[int]pbx.Status{7: pbx.StatusAccepted}}
 	if change != nil {
 		change(&cfg)

@@ -1,24 +1,19 @@
 package taximaster
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/net/html/charset"
+	"cabline/dispatchapi/courier"
 )
-
-// maxBody is as much of an answer as is read. Theirs are a few kilobytes; the
-// list of a big firm's current orders would be the longest.
-const maxBody = 1 << 20
 
 // Refusal is an answer that says no.
 type Refusal struct {
@@ -73,30 +68,30 @@ func (f *fields) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error {
 func (s *System) tapi(ctx context.Context, method, name string, p params) (fields, error) {
 	encoded := p.encode()
 	encoded += "&signature=" + sign(encoded, s.cfg.TAPIKey)
-	address, body := s.cfg.URL+"/tm_tapi/1.0/"+name, ""
+	want := courier.Request{Method: method, URL: s.cfg.URL + "/tm_tapi/1.0/" + name}
 	if method == http.MethodGet {
-		address += "?" + encoded
+		want.URL += "?" + encoded
 	} else {
-		body = encoded
+		want.Body = []byte(encoded)
+		want.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	}
-	answer, err := s.send(ctx, method, address, body, nil)
+	answer, err := s.cfg.Courier.Do(ctx, want)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	defer answer.Close()
 	var response struct {
 		XMLName xml.Name `xml:"response"`
 		Code    *int     `xml:"code"`
 		Descr   string   `xml:"descr"`
 		Data    fields   `xml:"data"`
 	}
-	decoder := xml.NewDecoder(answer)
-	decoder.CharsetReader = charset.NewReaderLabel // theirs is windows-1251 at times
+	decoder := xml.NewDecoder(bytes.NewReader(answer.Body))
+	decoder.CharsetReader = func(_ string, text io.Reader) (io.Reader, error) { return text, nil } // it is UTF-8 by now
 	switch err := decoder.Decode(&response); {
 	case err != nil:
-		return nil, fmt.Errorf("%s: answer: %w", name, err)
+		return nil, fmt.Errorf("%s: %w: %w: %s", name, courier.ErrGarbage, err, courier.Excerpt(answer.Body))
 	case response.Code == nil:
-		return nil, fmt.Errorf("%s: answer without a code", name)
+		return nil, fmt.Errorf("%s: %w: it has no code: %s", name, courier.ErrGarbage, courier.Excerpt(answer.Body))
 	case *response.Code != 0:
 		return nil, &Refusal{name, *response.Code, response.Descr}
 	}
@@ -105,98 +100,30 @@ func (s *System) tapi(ctx context.Context, method, name string, p params) (field
 
 // common asks common_api/1.0 and reads the data of its answer.
 func (s *System) common(ctx context.Context, name string, p params, data any) error {
-	address, encoded := s.cfg.URL+"/common_api/1.0/"+name, p.encode()
-	if encoded != "" {
-		address += "?" + encoded
+	want := courier.Request{Method: http.MethodGet, URL: s.cfg.URL + "/common_api/1.0/" + name,
+		Header: http.Header{"Signature": {sign(p.encode(), s.cfg.CommonKey)}}}
+	if len(p) > 0 {
+		want.URL += "?" + p.encode()
 	}
-	answer, err := s.send(ctx, http.MethodGet, address, "", http.Header{"Signature": {sign(encoded, s.cfg.CommonKey)}})
+	answer, err := s.cfg.Courier.Do(ctx, want)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	defer answer.Close()
 	var response struct {
 		Code  *int            `json:"code"`
 		Descr string          `json:"descr"`
 		Data  json.RawMessage `json:"data"`
 	}
-	body, err := io.ReadAll(answer)
-	if err != nil {
-		return fmt.Errorf("%s: answer: %w", name, err)
-	}
-	switch err := json.Unmarshal(inUTF8(body), &response); {
+	switch err := json.Unmarshal(answer.Body, &response); {
 	case err != nil:
-		return fmt.Errorf("%s: answer: %w", name, err)
+		return fmt.Errorf("%s: %w: %w: %s", name, courier.ErrGarbage, err, courier.Excerpt(answer.Body))
 	case response.Code == nil:
-		return fmt.Errorf("%s: answer without a code", name)
+		return fmt.Errorf("%s: %w: it has no code: %s", name, courier.ErrGarbage, courier.Excerpt(answer.Body))
 	case *response.Code != 0:
 		return &Refusal{name, *response.Code, response.Descr}
 	}
 	if err := json.Unmarshal(response.Data, data); err != nil {
-		return fmt.Errorf("%s: data: %w", name, err)
+		return fmt.Errorf("%s: %w: data: %w", name, courier.ErrGarbage, err)
 	}
 	return nil
-}
-
-// errTooLong is an answer that does not end.
-var errTooLong = errors.New("answer is too long")
-
-// send returns the body of a 200, which ends with errTooLong after maxBody.
-func (s *System) send(ctx context.Context, method, address, body string, header http.Header) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := s.cfg.HTTP.Do(req)
-	if err != nil {
-		return nil, withoutAddress(err)
-	}
-	if res.StatusCode != http.StatusOK {
-		res.Body.Close()
-		return nil, fmt.Errorf("HTTP status %d", res.StatusCode)
-	}
-	return &bounded{res.Body, maxBody}, nil
-}
-
-// withoutAddress takes the address out of an error: it holds the client's
-// number and the signature.
-func withoutAddress(err error) error {
-	var inner interface{ Unwrap() error }
-	if errors.As(err, &inner) && inner.Unwrap() != nil {
-		return inner.Unwrap()
-	}
-	return err
-}
-
-// bounded is a body of at most some bytes.
-type bounded struct {
-	io.ReadCloser
-	left int
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLong
-	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
-}
-
-// inUTF8 reads text in windows-1251 that should have been UTF-8.
-func inUTF8(text []byte) []byte {
-	if utf8.Valid(text) {
-		return text
-	}
-	encoding, _ := charset.Lookup("windows-1251")
-	out, err := encoding.NewDecoder().Bytes(text)
-	if err != nil {
-		return text
-	}
-	return out
 }

@@ -170,8 +170,8 @@ func Default() *Config {
 		}},
 		RTP:      RTP{Ports: PortRange{20000, 29999}},
 		Web:      Web{Listen: WebListen{Secure: true, Addr: everywhere(8443)}},
-		Dispatch: Dispatch{Kind: "orderbook"},
 		Notices:  defaultNotices(),
+		Dispatch: Dispatch{Kind: "orderbook", Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}}},
 		Timeouts: Timeouts{
 			OrderLookup:  time.Second,
 			KeyWait:      5 * time.Second,

@@ -14,6 +14,8 @@ type Dispatch struct {
 	Kind   string `yaml:"kind"`
 	Token  Secret `yaml:"token"` // bearer of /api/v1
 	Events Events `yaml:"events"`
+
+	Taximaster Taximaster `yaml:"taximaster"`
 }
 
 // Events is where programs of the firm are told of calls.
@@ -33,7 +35,7 @@ type TLS struct {
 }
 
 // dispatchKinds are the dispatch systems there are.
-var dispatchKinds = []string{"orderbook"}
+var dispatchKinds = []string{"orderbook", "taximaster"}
 
 func (r *reader) dispatch(c *Config, env Env) {
 	d := &c.Dispatch
@@ -43,6 +45,9 @@ func (r *reader) dispatch(c *Config, env Env) {
 		r.problem(r.at[d], "dispatch: token missing; set it in dispatch.token or CABLINE_DISPATCH_TOKEN")
 	}
 	r.events(&d.Events, env)
+	if d.Kind == "taximaster" {
+		r.taximaster(&d.Taximaster, env)
+	}
 }
 
 func (r *reader) events(e *Events, env Env) {
@@ -88,5 +93,6 @@ func fromEnv(env Env, name string, secret *Secret) {
 
 // secrets are those of the dispatch system.
 func (d *Dispatch) secrets() []string {
-	return []string{d.Token.Reveal(), d.Events.Secret.Reveal()}
+	t := &d.Taximaster
+	return []string{d.Token.Reveal(), d.Events.Secret.Reveal(), t.TAPIKey.Reveal(), t.CommonKey.Reveal(), t.Oktell.Password.Reveal()}
 }

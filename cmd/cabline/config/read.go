@@ -151,6 +151,8 @@ func (r *reader) fill(name string, n ast.Node, v reflect.Value) {
 		value(r, name, n, p, parsePorts)
 	case *SIPListen:
 		value(r, name, n, p, ParseSIPListen)
+	case *netip.AddrPort:
+		value(r, name, n, p, parseAddrPort)
 	case *WebListen:
 		value(r, name, n, p, ParseWebListen)
 	default:
