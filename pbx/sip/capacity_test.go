@@ -67,7 +67,7 @@ func TestACallWaitsForItsTurnOnlyBriefly(t *testing.T) {
 
 func TestCallsOverTheLimitASecondGoOverTheNextTrunk(t *testing.T) {
 	b, first, second := startTwo(t, func(c *Config) { c.Trunks[0].CallsPerSecond = 1 })
-	b.trunks[0].out = rate.NewLimiter(rate.Every(time.Hour), 1) // so that no machine is slow enough
+	b.trunks[0].out.SetLimit(rate.Every(time.Hour)) // so that no machine is slow enough
 	done := b.dial(context.Background(), overFirst)
 	invite := first.want("INVITE")
 	b.talks(second, b.dial(context.Background(), overFirst), "+74950000002", "second")
@@ -78,7 +78,7 @@ func TestCallsOverTheLimitASecondGoOverTheNextTrunk(t *testing.T) {
 
 func TestIncomingCallsOverTheLimitASecondAreAskedToComeLater(t *testing.T) {
 	b, carrier := startCarrier(t, func(c *Config) { c.Trunks[0].CallsPerSecond = 2 })
-	b.trunks[0].in = rate.NewLimiter(rate.Every(time.Hour), 2)
+	b.trunks[0].in.SetLimit(rate.Every(time.Hour))
 	for i := range 3 {
 		k := carrier.newTalk("79161234567", "74950000000")
 		if i < 2 {
