@@ -240,8 +240,9 @@ func (s *Server) closeSockets() {
 var prepareSipgo = sync.OnceFunc(func() {
 	// Its own logging would print whatever a scanner sends.
 	wire.SetDefaultLogger(slog.New(slog.DiscardHandler))
-	// Larger messages leave in fragments: an SDP with many codecs does not fit
-	// 1300 bytes, and a refused message is worse than a fragmented one.
+	// RFC 3261 §18.1.1 wants requests over 1300 bytes to go over TCP. Carriers and
+	// phones that speak UDP seldom take TCP, so they leave in fragments, as those of
+	// most exchanges do; ours are that long only with SRTP and many codecs.
 	wire.UDPMTUSize = 65000
 	// RFC 6026 §7.1 and §7.2 keep transactions for 64*T1 after a 2xx. Our dialogs
 	// absorb late repetitions themselves, for a tenth of the memory.

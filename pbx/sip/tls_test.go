@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cabline/pbx"
+	"cabline/pbx/sip/locate"
 )
 
 // authority signs certificates for tests.
@@ -298,6 +299,31 @@ func TestAConnectionToOneCarrierIsNoneToAnotherAtItsAddress(t *testing.T) {
 	err := wait(t, "end of Dial", b.dial(context.Background(), pbx.Endpoint{Number: "+79990000001", Trunk: "second"})).err
 	if err == nil || !strings.Contains(err.Error(), "the certificate is for carrier.test, not for second.test") {
 		t.Error(err)
+	}
+}
+
+// RFC 5922 §4: what DNS says of a domain may be another's word.
+func TestACarriersCertificateIsForItsDomainAndNotForTheHostDNSLeadsTo(t *testing.T) {
+	for name, says := range map[string]string{"carrier.test": "", "edge7.test": "the certificate is for edge7.test, not for carrier.test"} {
+		t.Run(name, func(t *testing.T) {
+			gate := carrierTLS(t, func(c *x509.Certificate) { c.DNSNames = []string{name} })
+			b := start(t, answerAll, func(c *Config) {
+				to(gate)(c)
+				c.Trunks[0].Target = "carrier.test" // by SRV at edge7.test
+				c.find = func(context.Context, locate.Target) (locate.Found, error) {
+					return locate.Found{Hops: []locate.Hop{{Transport: "tls", Addr: netip.MustParseAddrPort(gate.Addr().String())}}, TTL: time.Hour, Whole: true}, nil
+				}
+			})
+			done := b.dial(context.Background(), driver)
+			carrier := accept(t, gate)
+			if says == "" {
+				carrier.send(carrier.want("INVITE sip:+79990000001@carrier.test").reply("486 Busy", "b", ""))
+				carrier.want("ACK")
+			}
+			if err := wait(t, "end of Dial", done).err; err == nil || !strings.Contains(err.Error(), says) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
