@@ -118,16 +118,20 @@ func withAutodial(t *testing.T, path string) *autodial {
 	return a
 }
 
-// run tells a story in fake time: f runs while the exchange serves; then the
-// exchange ends.
-func runAutodial(t *testing.T, f func(t *testing.T, a *autodial)) {
+// runAutodial tells a story in fake time: f runs while the exchange serves; then
+// the exchange ends.
+func runAutodial(t *testing.T, f func(t *testing.T, a *autodial), before ...func(a *autodial)) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cabline.db")
 	synctest.Test(t, func(t *testing.T) {
 		a := withAutodial(t, path)
+		for _, change := range before {
+			change(a)
+		}
 		ctx, end := context.WithCancel(t.Context())
 		var serving sync.WaitGroup
 		serving.Go(func() { a.board.Serve(ctx) })
+		synctest.Wait()
 		f(t, a)
 		end()
 		serving.Wait()
@@ -610,6 +614,7 @@ func TestPolicy(t *testing.T) {
 				}
 				a.news(t, status, 1)
 				time.Sleep(24 * time.Hour)
+				synctest.Wait()
 				a.wantStates(t, c.states)
 				if !slices.Equal(calls, c.calls) {
 					t.Errorf("called after %v, want %v", calls, c.calls)
@@ -640,7 +645,6 @@ func TestPaceLeavesTheLinesToCallers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			runAutodial(t, func(t *testing.T, a *autodial) {
-				a.Policy.Pace = c.pace
 				a.board.Dispatch = fails{}
 				began := time.Now()
 				var mu sync.Mutex
@@ -659,15 +663,19 @@ func TestPaceLeavesTheLinesToCallers(t *testing.T) {
 						mu.Unlock()
 						return nil, pbx.ErrRejected
 					}
+				}
+				for i := range 10 {
+					phone := pbx.Phone("+7916000000" + string(rune('0'+i)))
 					if err := a.Notify(t.Context(), pbx.Notice{OrderID: phone.Dialable(), Status: pbx.StatusAccepted, Version: 1, Order: pbx.Order{Phone: phone, Line: ourLine}}); err != nil {
 						t.Fatal(err)
 					}
 				}
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if most != c.atOnce || last < c.in || last > c.in+100*time.Millisecond {
 					t.Errorf("%d calls at a time, the last begun after %v; want %d, %v", most, last, c.atOnce, c.in)
 				}
-			})
+			}, func(a *autodial) { a.Policy.Pace = c.pace })
 		})
 	}
 }
