@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run build console test format unit fuzz pages e2e bench prompts lint clean
+.PHONY: run build console test format unit fuzz pages e2e bench soak flood prompts lint clean
 
 WEB := pbx/console/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/*.mjs $(WEB)/*.json -type f 2>/dev/null)
@@ -83,6 +83,14 @@ soak: build
 	testdata/install.sh bench
 	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
 	testdata/bench/run.sh bin/cabline bin/cabload soak --for=$(SOAK) --rate=$(RATE)
+
+# 50 live calls and operators' phones while strangers send 2,000 messages a second
+# for FLOOD; fails if one of them notices.
+FLOOD ?= 10m
+flood: build
+	testdata/install.sh bench
+	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
+	testdata/bench/run.sh bin/cabline bin/cabload flood --for=$(FLOOD)
 
 # Speaks every prompt anew from prompts/texts.
 prompts:

@@ -277,6 +277,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
 		Backlogs:      x.dispatch.backlogs(),
+		Ports:         func() (taken, free int) { return x.relay.Taken(), x.relay.Free() },
 		Registrations: func() int { return len(x.sip.Registrations()) },
 		Trunks: func() map[string]bool {
 			up := map[string]bool{}

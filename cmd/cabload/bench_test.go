@@ -102,23 +102,28 @@ func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
 		o.Media.Calls, o.All.Calls, o.Announce.Callers = []int{1}, []int{1, 2}, []int{1}
 		o.Announce.For, o.Soak.For, o.Soak.Talk, o.Soak.Ring, o.Soak.Every, o.Soak.Settle = 1, 2*time.Hour, time.Second, time.Second, time.Second, time.Second
 		o.Web = "http://127.0.0.11:8480"
+		o.Flood.Rate, o.Flood.Sources, o.Flood.First, o.Flood.For, o.Flood.Calls, o.Flood.Every = 2000, 10000, netip.MustParseAddr("127.200.0.1"), time.Minute, 1, time.Second
 		return o
 	}
 	if err := good().Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*options){
-		"a public exchange":    func(o *options) { o.PBX = netip.MustParseAddrPort("192.0.2.1:5060") },
-		"a public caller":      func(o *options) { o.Caller = netip.MustParseAddrPort("0.0.0.0:5060") },
-		"too many calls":       func(o *options) { o.Media.Calls = []int{100000} },
-		"steps down":           func(o *options) { o.All.Calls = []int{2, 1} },
-		"an endless run":       func(o *options) { o.Media.For = time.Hour },
-		"calls that never end": func(o *options) { o.CPS.Hold = time.Hour },
-		"too high a rate":      func(o *options) { o.Find.Rate = 1e6 },
-		"a soak for a day":     func(o *options) { o.Soak.For = 24 * time.Hour },
-		"a soak like a flood":  func(o *options) { o.Soak.Rate = 201 },
-		"a public web side":    func(o *options) { o.Web = "http://192.0.2.1:8480" },
-		"too many callers":     func(o *options) { o.Announce.Callers = []int{100000} },
+		"a public exchange":                     func(o *options) { o.PBX = netip.MustParseAddrPort("192.0.2.1:5060") },
+		"a public caller":                       func(o *options) { o.Caller = netip.MustParseAddrPort("0.0.0.0:5060") },
+		"too many calls":                        func(o *options) { o.Media.Calls = []int{100000} },
+		"steps down":                            func(o *options) { o.All.Calls = []int{2, 1} },
+		"an endless run":                        func(o *options) { o.Media.For = time.Hour },
+		"calls that never end":                  func(o *options) { o.CPS.Hold = time.Hour },
+		"too high a rate":                       func(o *options) { o.Find.Rate = 1e6 },
+		"a soak for a day":                      func(o *options) { o.Soak.For = 24 * time.Hour },
+		"a soak like a flood":                   func(o *options) { o.Soak.Rate = 201 },
+		"strangers of the Internet":             func(o *options) { o.Flood.First = netip.MustParseAddr("192.0.2.1") },
+		"more strangers than there is loopback": func(o *options) { o.Flood.Sources = 1 << 24 },
+		"a flood without calls":                 func(o *options) { o.Flood.Calls = 0 },
+		"a flood for a day":                     func(o *options) { o.Flood.For = 24 * time.Hour },
+		"a public web side":                     func(o *options) { o.Web = "http://192.0.2.1:8480" },
+		"too many callers":                      func(o *options) { o.Announce.Callers = []int{100000} },
 	} {
 		o := good()
 		spoil(o)

@@ -34,6 +34,7 @@ const (
 
 	maxSoak     = 2 * time.Hour
 	maxSoakRate = 200
+	maxSources  = 60000
 )
 
 // options are the command line.
@@ -51,6 +52,7 @@ type options struct {
 	Web         string         `default:"http://127.0.0.11:8480" help:"Web address of the exchange, for orders and metrics; empty: no orders."`
 	Token       string         `default:"only-for-the-bench" help:"Its REST token."`
 	Quiet       float64        `help:"Wait before each measurement, a minute at most, until other programs use less than this part of a core."`
+	Curve       []string       `type:"path" help:"Write the curve of a soak or a flood here, as .csv or .svg; may be given twice."`
 	JSON        bool           `name:"json" help:"Print one JSON object at the end."`
 
 	CPS struct {
@@ -81,6 +83,18 @@ type options struct {
 		Every  time.Duration `default:"10s" help:"Time between two points of the curve."`
 		Settle time.Duration `default:"4m" help:"The longest wait, after the last call, for the exchange to return to where it began."`
 	} `cmd:"" help:"Calls of every kind, ended at random moments; fails unless the exchange gives back all it held."`
+	Flood struct {
+		Rate     float64       `default:"2000" help:"Messages of strangers a second."`
+		Sources  int           `default:"10000" help:"Addresses they come from."`
+		First    netip.Addr    `default:"127.200.0.1" help:"The first of these; the others follow."`
+		For      time.Duration `default:"10m" help:"How long it lasts."`
+		Calls    int           `default:"50" help:"Live calls meanwhile."`
+		Phones   int           `default:"20" help:"Operators' phones that register meanwhile, each every two seconds, at the first of the strangers' addresses."`
+		Login    string        `default:"anna" help:"The operator."`
+		Password string        `default:"only-for-the-bench" help:"And the password."`
+		Every    time.Duration `default:"10s" help:"Time between two points of the curve."`
+		Settle   time.Duration `default:"4m" help:"The longest wait, after the flood, for the exchange to return to where it began."`
+	} `cmd:"" help:"Live calls and operators' phones in a flood of strangers' messages; fails if a packet of a call, a hundredth of the registrations or the bounds of memory are lost, or a stranger gets an answer that helps."`
 	All struct {
 		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
 		Rate  float64       `default:"200" help:"The first rate tried."`
@@ -113,7 +127,7 @@ func (o *options) Validate() error {
 			return fmt.Errorf("calls %v must grow from 1 to at most %d", steps, maxCalls)
 		}
 	}
-	return errors.Join(o.validateWeb(), o.validateSoak())
+	return errors.Join(o.validateWeb(), o.validateSoak(), o.validateFlood())
 }
 
 func (o *options) validateWeb() error {
@@ -146,6 +160,24 @@ func (o *options) validateSoak() error {
 	return nil
 }
 
+func (o *options) validateFlood() error {
+	f := o.Flood
+	if !f.First.IsLoopback() || !f.First.Is4() {
+		return fmt.Errorf("strangers from %s: they live on loopback (127.0.0.0/8)", f.First)
+	}
+	if f.Rate < 1 || f.Rate > maxRate || f.For < 3*arriving || f.For > maxSoak || f.Sources < 1 || f.Sources > maxSources || f.Calls < 1 || f.Calls > maxCalls ||
+		f.Phones < 0 || f.Phones > f.Sources || f.Every < time.Millisecond || f.Settle < 0 || f.Settle > 10*maxLength {
+		return fmt.Errorf("a flood is 1 to %d messages a second from 1 to %d sources, for %s to %s, on 1 to %d calls", maxRate, maxSources, 3*arriving, maxSoak, maxCalls)
+	}
+	return nil
+}
+
+func (o *options) flood() flood {
+	f := o.Flood
+	return flood{Web: o.web(), Rate: f.Rate, Sources: f.Sources, First: f.First, For: f.For, Calls: f.Calls, Phones: f.Phones,
+		Login: f.Login, Password: f.Password, Every: f.Every, Settle: f.Settle}
+}
+
 func (o *options) web() web { return web{URL: strings.TrimSuffix(o.Web, "/"), Token: o.Token} }
 
 func (o *options) soak() soak {
@@ -171,6 +203,9 @@ func main() {
 	limit := maxRuntime
 	if command.Command() == "soak" {
 		limit += o.Soak.For
+	}
+	if command.Command() == "flood" {
+		limit += o.Flood.For
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("still not done after %s", limit))
 	defer cancel()
@@ -201,6 +236,8 @@ func run(ctx context.Context, o *options, command string) (err error) {
 		err = r.announce(ctx, b, o, o.Announce.Callers, o.Announce.Rate, o.Announce.For)
 	case "soak":
 		err = r.soak(ctx, b, o.soak())
+	case "flood":
+		err = r.flood(ctx, b, o.flood())
 	case "all":
 		if err = b.talk(ctx, o.All.Calls, 100, o.All.For, r.IdleRSS, r.step); err == nil {
 			err = r.announce(ctx, b, o, []int{100, 500}, 100, o.All.For)
@@ -208,6 +245,9 @@ func run(ctx context.Context, o *options, command string) (err error) {
 		if err == nil {
 			err = r.find(ctx, b, o.All.Rate, o.All.For, 0)
 		}
+	}
+	for _, path := range o.Curve {
+		err = errors.Join(err, save(path, r.title(command, o), r.points()))
 	}
 	if o.JSON {
 		err = errors.Join(err, json.NewEncoder(os.Stdout).Encode(r))

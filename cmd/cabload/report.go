@@ -17,6 +17,8 @@ type report struct {
 	Announced []announced `json:"announced,omitempty"`
 	Soaked    *soaked     `json:"soaked,omitempty"`
 
+	Flooded *flooded `json:"flooded,omitempty"`
+
 	quiet bool // print nothing
 }
 
@@ -113,17 +115,58 @@ func (r *report) announce(ctx context.Context, b bench, o *options, callers []in
 
 // soak prints the curve as it comes, and the sum.
 func (r *report) soak(ctx context.Context, b bench, s soak) error {
-	r.print("\n%9s %7s %9s %11s %12s\n", "seconds", "calls", "RSS MB", "goroutines", "descriptors")
-	line := func(p point) {
-		r.print("%9.0f %7d %9.1f %11d %12d\n", p.Seconds, p.Calls, float64(p.RSS)/1024, p.Goroutines, p.FDs)
-	}
-	got, err := s.run(ctx, b, line)
+	got, err := s.run(ctx, b, r.curve())
 	r.Soaked = &got
 	r.print("\n%d calls: %d answered, %d hung up by us, %d by the exchange, %d taken back, %d refused, %d failed\n",
 		got.Started, got.Answered, got.Ended, got.Left, got.Cancelled, got.Refused, got.Failed)
 	r.print("%d answered at the far end; %d packets heard from there and back, %d in another call; %d messages repeated\n",
 		got.Drivers, got.Packets, got.Strayed, got.Repeats)
-	r.print("before: %.1f MB, %d goroutines, %d descriptors; after: %.1f MB, %d, %d\n", float64(got.Before.RSS)/1024, got.Before.Goroutines,
-		got.Before.FDs, float64(got.After.RSS)/1024, got.After.Goroutines, got.After.FDs)
+	r.returned(got.Before, got.After)
 	return err
+}
+
+// curve prints a head, and then the points given to it.
+func (r *report) curve() func(point) {
+	r.print("\n%9s %7s %9s %11s %12s %6s\n", "seconds", "calls", "RSS MB", "goroutines", "descriptors", "ports")
+	return func(p point) {
+		r.print("%9.0f %7d %9.1f %11d %12d %6d\n", p.Seconds, p.Calls, float64(p.RSS)/1024, p.Goroutines, p.FDs, p.Ports)
+	}
+}
+
+func (r *report) returned(before, after holdings) {
+	r.print("before: %.1f MB, %d goroutines, %d descriptors, %d ports; after: %.1f MB, %d, %d, %d\n", float64(before.RSS)/1024, before.Goroutines,
+		before.FDs, before.Ports, float64(after.RSS)/1024, after.Goroutines, after.FDs, after.Ports)
+}
+
+// flood prints the curve as it comes, and the sum.
+func (r *report) flood(ctx context.Context, b bench, f flood) error {
+	got, err := f.run(ctx, b, r.curve())
+	r.Flooded = &got
+	r.print("\n%d messages of strangers in %.0f s from %d addresses; answered: %s\n", got.Sent, got.Seconds, f.Sources, causeList(got.Answers))
+	r.print("%d bans; %d messages dropped\n", got.Bans, got.Dropped)
+	r.print("%d live calls: %d packets of %d lost, p99 %.2f ms\n", f.Calls, got.Talks.Lost, got.Talks.Sent, got.Talks.P99)
+	r.print("%d of %d registrations worked, p50 %.1f ms, p99 %.1f ms\n", got.Registered, got.Registrations, got.P50, got.P99)
+	r.print("at most %.1f MB, %d goroutines, %d descriptors\n", float64(got.Peak.RSS)/1024, got.Peak.Goroutines, got.Peak.FDs)
+	r.print("CPU: exchange %.0f s, this tool %.0f s, others %.0f s\n", got.Talks.CPU.PBX, got.Talks.CPU.Own, got.Talks.CPU.Foreign)
+	r.returned(got.Before, got.After)
+	return err
+}
+
+// points are the curve of what was run.
+func (r *report) points() []point {
+	switch {
+	case r.Soaked != nil:
+		return r.Soaked.Curve
+	case r.Flooded != nil:
+		return r.Flooded.Curve
+	}
+	return nil
+}
+
+// title says what a curve is of.
+func (r *report) title(command string, o *options) string {
+	if command == "flood" {
+		return fmt.Sprintf("flood: %.0f messages a second from %d addresses for %s, %d live calls", o.Flood.Rate, o.Flood.Sources, o.Flood.For, o.Flood.Calls)
+	}
+	return fmt.Sprintf("soak: %.0f calls a second for %s", o.Soak.Rate, o.Soak.For)
 }

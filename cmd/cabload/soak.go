@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -195,52 +194,17 @@ func (r *soaked) count(out *caller, in *callee) {
 	r.Drivers = i.answered
 }
 
-// What may be kept after all calls are over: idle connections, and pages which
-// the runtime has not yet given back, or the database holds as its cache.
-const (
-	keptGoroutines = 10
-	keptFDs        = 10
-	keptRSS        = 32 << 10 // KB
-)
-
-// kept is what an exchange still holds; "" when that is what it began with.
-func kept(before, after holdings) (text string) {
-	for _, k := range []struct {
-		what          string
-		before, after int
-		slack         int
-	}{
-		{"goroutines", before.Goroutines, after.Goroutines, keptGoroutines},
-		{"descriptors", before.FDs, after.FDs, keptFDs},
-		{"KB of RSS", before.RSS, after.RSS, keptRSS},
-	} {
-		if k.after > k.before+k.slack {
-			text += fmt.Sprintf("; %d %s, %d before", k.after, k.what, k.before)
-		}
-	}
-	return text
-}
-
-var errKept = errors.New("the exchange did not return to where it began")
-
 // settle waits until the exchange holds no more than before, and judges.
-func (s soak) settle(ctx context.Context, r *soaked, look func() error) error {
-	for until := time.Now().Add(s.Settle); ; {
+func (s soak) settle(ctx context.Context, r *soaked, look func() error) (err error) {
+	r.After, r.Kept, err = settle(ctx, r.Before, min(s.Every, s.Settle), s.Settle, func() (holdings, error) {
 		if err := look(); err != nil {
-			return err
+			return holdings{}, err
 		}
-		r.After = r.Curve[len(r.Curve)-1].holdings
-		if r.Kept = kept(r.Before, r.After); r.Kept == "" {
-			break
-		}
-		if time.Now().After(until) {
-			return fmt.Errorf("%w%s", errKept, r.Kept)
-		}
-		if err := pause(ctx, min(s.Every, s.Settle)); err != nil {
-			return err
-		}
-	}
+		return r.Curve[len(r.Curve)-1].holdings, nil
+	})
 	switch {
+	case err != nil:
+		return err
 	case r.Failed > 0:
 		return fmt.Errorf("%d failures: %s", r.Failed, causeList(r.Causes))
 	case r.Strayed > 0:

@@ -140,7 +140,8 @@ func webSide(t *testing.T, held func(asked int) holdings) web {
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		h := held(asked)
 		asked++
-		fmt.Fprintf(w, "# HELP x\ngo_goroutines %d\nother{a=\"b\"} 7\nprocess_open_fds %d\nprocess_resident_memory_bytes %e\n", h.Goroutines, h.FDs, float64(h.RSS)*1024)
+		fmt.Fprintf(w, "# HELP x\ngo_goroutines %d\nother{a=\"b\"} 7\nprocess_open_fds %d\nprocess_resident_memory_bytes %e\ncabline_rtp_ports_taken %d\ncabline_rtp_ports_free %d\n",
+			h.Goroutines, h.FDs, float64(h.RSS)*1024, h.Ports, h.Free)
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -166,6 +167,9 @@ func TestTheSoakSees(t *testing.T) {
 		"descriptors and memory that stay": {held: func(asked int) holdings {
 			return holdings{RSS: 40<<10 + 40<<10*min(asked, 1), Goroutines: 20, FDs: 30 + 50*min(asked, 1)}
 		}, want: "the exchange did not return to where it began; 80 descriptors, 30 before; 81920 KB of RSS, 40960 before"},
+		"ports that stay open, and ports that nobody can use any more": {held: func(asked int) holdings {
+			return holdings{RSS: idle.RSS, Goroutines: 20, FDs: 30, Ports: min(asked, 1), Free: -2 * min(asked, 1)}
+		}, want: "the exchange did not return to where it began; 1 ports in use, 0 before; 2 ports missing, 0 before"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -63,35 +63,48 @@ type holdings struct {
 	RSS        int `json:"rss_kb"`
 	Goroutines int `json:"goroutines"`
 	FDs        int `json:"descriptors"`
+	Ports      int `json:"ports"` // pairs of RTP ports in use
+	Free       int `json:"free"`  // and of those that are left
 }
 
-// holdings reads /metrics, in Prometheus' text format.
+// holdings reads /metrics.
 func (w web) holdings(ctx context.Context) (h holdings, err error) {
+	found, err := w.figures(ctx, "process_resident_memory_bytes", "go_goroutines", "process_open_fds", "cabline_rtp_ports_taken", "cabline_rtp_ports_free")
+	if err != nil {
+		return h, err
+	}
+	return holdings{RSS: int(found[0]) / 1024, Goroutines: int(found[1]), FDs: int(found[2]), Ports: int(found[3]), Free: int(found[4])}, nil
+}
+
+// refusals are the bans there have been, and the messages that were dropped.
+func (w web) refusals(ctx context.Context) (bans, dropped int, err error) {
+	found, err := w.figures(ctx, "cabline_bans_total", "cabline_sip_dropped_total")
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(found[0]), int(found[1]), nil
+}
+
+// figures reads some of /metrics, which is in Prometheus' text format.
+func (w web) figures(ctx context.Context, names ...string) ([]float64, error) {
 	page, err := w.ask(ctx, http.MethodGet, "/metrics", nil)
 	if err != nil {
-		return h, fmt.Errorf("read metrics: %w", err)
+		return nil, fmt.Errorf("read metrics: %w", err)
 	}
-	found := 0
+	found := map[string]float64{}
 	for lines := bufio.NewScanner(bytes.NewReader(page)); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			continue
-		}
-		found++
-		switch name {
-		case "process_resident_memory_bytes":
-			h.RSS = int(n) / 1024
-		case "go_goroutines":
-			h.Goroutines = int(n)
-		case "process_open_fds":
-			h.FDs = int(n)
-		default:
-			found--
+		if n, err := strconv.ParseFloat(value, 64); err == nil {
+			found[name] = n
 		}
 	}
-	if found != 3 {
-		return h, fmt.Errorf("read metrics: %d of 3 figures found", found)
+	var values []float64
+	for _, name := range names {
+		n, ok := found[name]
+		if !ok {
+			return nil, fmt.Errorf("read metrics: no %s", name)
+		}
+		values = append(values, n)
 	}
-	return h, nil
+	return values, nil
 }

@@ -77,6 +77,23 @@ func listen(c Config, wire wire) (*Relay, error) {
 	return r, nil
 }
 
+// Taken is how many pairs of ports are in use.
+func (r *Relay) Taken() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ports)
+}
+
+// Free is how many pairs of the range nobody uses; -1: the kernel chooses ports.
+func (r *Relay) Free() int {
+	if r.pairs == nil {
+		return -1
+	}
+	r.pairs.mu.Lock()
+	defer r.pairs.mu.Unlock()
+	return r.pairs.n
+}
+
 // Latching is what becomes of a party's address when its packets come from
 // another one than its SDP said (symmetric RTP, RFC 4961).
 type Latching uint8

@@ -88,10 +88,11 @@ type Config struct {
 	// http.ServeMux: "/ws", "GET /demo/api/info". They guard themselves.
 	Mount map[string]http.Handler
 
-	Metrics       *Metrics               // nil: made here
-	Dropped       func() uint64          // SIP messages that were not answered; nil: not told
-	Registrations func() int             // phones and browsers logged in over SIP; nil: not told
-	Trunks        func() map[string]bool // which trunks there are and can be used; nil: unknown
+	Metrics       *Metrics                 // nil: made here
+	Ports         func() (taken, free int) // pairs of RTP ports; nil: not told
+	Dropped       func() uint64            // SIP messages that were not answered; nil: not told
+	Registrations func() int               // phones and browsers logged in over SIP; nil: not told
+	Trunks        func() map[string]bool   // which trunks there are and can be used; nil: unknown
 	// CardLink is where the dispatch system shows an operator a call; nil: nowhere.
 	CardLink func(operator string, card pbx.Card) string
 	// Backlogs is what dispatch systems are still to be told; nil: they are told nothing.

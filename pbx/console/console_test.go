@@ -267,7 +267,7 @@ func (h *house) login(login string, how ...with) string {
 		h.t.Fatalf("log in: %+v", got)
 	}
 	cookies := (&http.Response{Header: got.header}).Cookies()
-	if len(cookies) != 1 || cookies[0].Name != sessionCookie {
+	if len(cookies) != 2 || cookies[0].Name != sessionCookie || cookies[1].Name != deviceCookie {
 		h.t.Fatalf("cookies: %v", cookies)
 	}
 	return cookies[0].Value

@@ -263,12 +263,18 @@ func TestPasswordsAreNotGuessed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := bareHouse(t)
 			anna := h.login("anna", from(nat+":1"))
+			again := h.ask("POST", "/console/api/login", m{"login": "anna", "password": "anna's secret"}, from(nat+":1"))
+			device := (&http.Response{Header: again.header}).Cookies()[1].Value
 			h.login("boris", from(nat+":1"))
 			count(1000, func(i int) bool { return h.guess(fmt.Sprint("login", i), nat) }) // a neighbour behind the same NAT
 			h.login("anna", from(nat+":1"))
 			h.login("boris", from(nat+":1"))
 			count(100, func(int) bool { return h.guess("anna", nat) })
 			h.login("boris", from(nat+":1"))
+			if got := h.ask("POST", "/console/api/login", m{"login": "anna", "password": "anna's secret"}, from(nat+":1")); got.status != http.StatusTooManyRequests {
+				t.Errorf("her password may be guessed for ever: %d", got.status)
+			}
+			h.login("anna", from(nat+":1"), header("Cookie", deviceCookie+"="+device)) // the browser she always has
 			if got := h.ask("GET", "/console/api/me", nil, cookie(anna), from(nat+":1")); got.status != http.StatusOK {
 				t.Errorf("her open page: %d", got.status)
 			}

@@ -142,6 +142,10 @@ func (m *Metrics) watch(c Config) error {
 	if c.Dropped != nil {
 		errs = append(errs, counter("cabline_sip_dropped_total", "SIP messages of strangers that were not answered: of scanners, of the banned, too many at once.", c.Dropped))
 	}
+	if c.Ports != nil {
+		errs = append(errs, gauge("cabline_rtp_ports_taken", "Pairs of RTP ports that calls use.", func() int { taken, _ := c.Ports(); return taken }),
+			gauge("cabline_rtp_ports_free", "Pairs of RTP ports of rtp.ports that are left; at 0 no call can be taken.", func() int { _, free := c.Ports(); return free }))
+	}
 	if c.Registrations != nil {
 		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))
 	}

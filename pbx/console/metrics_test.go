@@ -21,6 +21,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	h := newHouse(t, func(c *Config) {
 		c.Metrics = metrics
 		c.Registrations = func() int { return 3 }
+		c.Ports = func() (int, int) { return 5, 495 }
 		c.Dropped = func() uint64 { return 7 }
 		c.Trunks = func() map[string]bool { return map[string]bool{"carrier": true, "Облако \"1\"": false} }
 		c.Backlogs = func(context.Context) ([]pbx.Backlog, error) {
@@ -71,6 +72,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,
 		`cabline_registrations 3`,
+		`cabline_rtp_ports_taken 5`,
+		`cabline_rtp_ports_free 495`,
 		`cabline_bans 1`,
 		`cabline_bans_total 1`,
 		`cabline_sip_dropped_total 7`,

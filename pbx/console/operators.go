@@ -1,14 +1,18 @@
 package console
 
 import (
+	"cmp"
 	"crypto/md5" // RFC 2617's digest, not our choice
+	"crypto/rand"
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"cabline/pbx"
+	"cabline/pbx/gate"
 )
 
 // routeOperators is what the operators' pages ask for.
@@ -53,7 +57,8 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusUnauthorized, "login or password is wrong")
 		return
 	}
-	if c.Gate.Closed(source, given.Login) {
+	visitor := gate.Visitor{Source: source, Login: given.Login, Device: deviceOf(r)}
+	if c.Gate.Closed(visitor) {
 		(&refusal{http.StatusTooManyRequests, "too many wrong passwords; wait some minutes"}).write(w)
 		return
 	}
@@ -61,19 +66,41 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	// An unknown login takes the same path, so that time does not tell it.
 	if !same(c.ha1(given.Login, given.Password), strings.ToLower(account.HA1)) || !known {
 		log.Warn().Msg("wrong login or password")
-		for _, ban := range c.Gate.Failed(source, given.Login) {
+		for _, ban := range c.Gate.Failed(visitor) {
 			zerolog.Ctx(r.Context()).Warn().EmbedObject(ban).Msg("banned for wrong passwords")
 		}
 		writeProblem(w, http.StatusUnauthorized, "login or password is wrong")
 		return
 	}
-	c.Gate.Passed(source, given.Login)
+	visitor.Device = cmp.Or(visitor.Device, rand.Text())
+	c.Gate.Passed(visitor)
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: c.sessions.begin(given.Login, account.HA1), Path: "/",
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	})
+	http.SetCookie(w, &http.Cookie{
+		Name: deviceCookie, Value: visitor.Device, Path: "/console/api/login", MaxAge: int(deviceLife.Seconds()),
+		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+	})
 	log.Info().Msg("operator logged in")
 	writeJSON(w, http.StatusOK, c.describe(given.Login, account))
+}
+
+// A browser in which an operator has logged in is known again by this cookie, so
+// that it is not shut out by who guesses at the same login from beside it. It
+// opens nothing by itself.
+const (
+	deviceCookie = "cabline_device"
+	deviceLife   = 365 * 24 * time.Hour
+	maxDevice    = 64
+)
+
+func deviceOf(r *http.Request) string {
+	cookie, err := r.Cookie(deviceCookie)
+	if err != nil || len(cookie.Value) > maxDevice {
+		return ""
+	}
+	return cookie.Value
 }
 
 func (c *Console) ha1(login, password string) string {

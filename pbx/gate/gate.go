@@ -4,9 +4,10 @@
 // Failures are counted for a login from a source, for all strange logins from a
 // source, and for a login from all strange sources. A login that was right from
 // a source is at home there: it is not held up by what others do behind the
-// same address, nor by what the rest of the world tries with its name. The gate
-// knows nothing of passwords and does not log; it tells its caller when a ban
-// begins.
+// same address, nor by what the rest of the world tries with its name. A device
+// that was right is not even held up by those who guess at its own login from
+// beside it. The gate knows nothing of passwords and does not log; it tells its
+// caller when a ban begins.
 package gate
 
 import (
@@ -48,37 +49,63 @@ type limit struct {
 
 // A person who forgot a password gets five tries and waits a minute. A phone
 // with a wrong one that tries for ever is soon asked to wait an hour, before its
-// failures would shut out the office it stands in.
-func limits() (pair, source, login limit) {
-	return limit{5, time.Minute, time.Minute, time.Hour},
-		limit{20, 30 * time.Second, 10 * time.Minute, time.Hour},
-		limit{100, 10 * time.Second, time.Minute, time.Minute}
-}
+// failures would shut out the office it stands in; but where the login is at
+// home, it may be a neighbour's doing, so nobody waits for more than a minute.
+var (
+	strangeLogin = limit{5, time.Minute, time.Minute, time.Hour}
+	homeLogin    = limit{5, time.Minute, time.Minute, time.Minute}
+	anySource    = limit{20, 30 * time.Second, 10 * time.Minute, time.Hour}
+	anyLogin     = limit{100, 10 * time.Second, time.Minute, time.Minute}
+)
 
-// maxKeys bounds each table of the gate, against floods from many sources. Who
-// has failed lately is remembered for at least as many others.
+// maxKeys bounds each table of the gate, against floods from many sources.
 const maxKeys = 10_000
 
 // Gate counts failures. All its methods may be called at any time.
 type Gate struct {
 	mu     sync.Mutex
-	pair   table[pair]
+	pair   table[Key]
 	source table[netip.Prefix]
 	login  table[string]
-	home   map[pair]bool
+	home   halves[Key, bool]
 	begun  uint64
 }
 
-type pair struct {
-	source netip.Prefix
-	login  string
+// Visitor is who wants in.
+type Visitor struct {
+	Source netip.Addr
+	Login  string // may be empty
+	Device string // what only this device can know, and says each time; empty: nothing
+}
+
+// Key is as whom a visitor counts: a household, a login that is at home there,
+// or a device of it.
+type Key struct {
+	household     netip.Prefix
+	login, device string
 }
 
 // New makes a gate at which nobody has failed yet.
-func New() *Gate {
-	g := &Gate{home: map[pair]bool{}}
-	g.pair.limit, g.source.limit, g.login.limit = limits()
-	return g
+func New() *Gate { return new(Gate) }
+
+// Key is as whom a visitor counts with what others do who are not at home.
+func (g *Gate) Key(v Visitor) Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if key, home := g.key(v); home {
+		return key
+	}
+	return Key{household: Household(v.Source)}
+}
+
+// key tells whether the login of a visitor, or else its device, is at home.
+func (g *Gate) key(v Visitor) (key Key, home bool) {
+	key = Key{Household(v.Source), v.Login, v.Device}
+	if _, home = g.home.find(key); !home && v.Device != "" {
+		key.device = ""
+		_, home = g.home.find(key)
+	}
+	return key, home
 }
 
 // Household is what an address stands for: itself, or the 2⁶⁴ addresses that
@@ -93,53 +120,54 @@ func Household(addr netip.Addr) netip.Prefix {
 	return household
 }
 
-// AtHome says whether a login was right from a source.
-func (g *Gate) AtHome(source netip.Addr, login string) bool {
+// Closed says whether a visitor is not to be looked at at all, even with the
+// right password.
+func (g *Gate) Closed(v Visitor) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.home[pair{Household(source), login}]
-}
-
-// Closed says whether a login from a source is not to be looked at at all, even
-// with the right password. The login may be empty.
-func (g *Gate) Closed(source netip.Addr, login string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now, who := time.Now(), pair{Household(source), login}
-	return g.pair.banned(who, now) || !g.home[who] && (g.source.banned(who.source, now) || g.login.banned(login, now))
+	now := time.Now()
+	key, home := g.key(v)
+	return g.pair.banned(key, now) || !home && (g.source.banned(key.household, now) || g.login.banned(v.Login, now))
 }
 
 // Failed counts a wrong password, or a login that does not exist, and returns
 // the bans that begin with it.
-func (g *Gate) Failed(source netip.Addr, login string) (begun []Ban) {
+func (g *Gate) Failed(v Visitor) (begun []Ban) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now, who := time.Now(), pair{Household(source), login}
-	if until, banned := g.pair.fail(who, now); banned {
-		begun = append(begun, Ban{who.source, login, until})
-	}
-	if !g.home[who] {
-		if until, banned := g.source.fail(who.source, now); banned {
-			begun = append(begun, Ban{Source: who.source, Until: until})
+	now := time.Now()
+	key, home := g.key(v)
+	if home {
+		if until, banned := g.pair.fail(key, now, homeLogin); banned {
+			begun = append(begun, Ban{key.household, v.Login, until})
 		}
-		if until, banned := g.login.fail(login, now); banned {
-			begun = append(begun, Ban{Login: login, Until: until})
+	} else {
+		if until, banned := g.pair.fail(key, now, strangeLogin); banned {
+			begun = append(begun, Ban{key.household, v.Login, until})
+		}
+		if until, banned := g.source.fail(key.household, now, anySource); banned {
+			begun = append(begun, Ban{Source: key.household, Until: until})
+		}
+		if until, banned := g.login.fail(v.Login, now, anyLogin); banned {
+			begun = append(begun, Ban{Login: v.Login, Until: until})
 		}
 	}
 	g.begun += uint64(len(begun))
 	return begun
 }
 
-// Passed makes a login at home at a source, and forgives it what it did there.
-func (g *Gate) Passed(source netip.Addr, login string) {
+// Passed makes a login and its device at home where it comes from, and forgives
+// it what it did there.
+func (g *Gate) Passed(v Visitor) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	who := pair{Household(source), login}
-	g.pair.forget(who)
-	if len(g.home) >= maxKeys {
-		clear(g.home) // of some thousand places the operators have been at
+	for _, device := range []string{"", v.Device} {
+		key := Key{Household(v.Source), v.Login, device}
+		g.home.put(key, true)
+		if device == v.Device {
+			g.pair.forget(key)
+		}
 	}
-	g.home[who] = true
 }
 
 // Bans are those in force, the one that ends first before the others, and how
@@ -148,7 +176,7 @@ func (g *Gate) Bans() (now []Ban, begun uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at := time.Now()
-	g.pair.each(at, func(who pair, until time.Time) { now = append(now, Ban{who.source, who.login, until}) })
+	g.pair.each(at, func(key Key, until time.Time) { now = append(now, Ban{key.household, key.login, until}) })
 	g.source.each(at, func(source netip.Prefix, until time.Time) { now = append(now, Ban{Source: source, Until: until}) })
 	g.login.each(at, func(login string, until time.Time) { now = append(now, Ban{Login: login, Until: until}) })
 	slices.SortFunc(now, func(a, b Ban) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Login, b.Login)) })

@@ -17,8 +17,8 @@ var (
 // guess tries n wrong passwords and returns how many were looked at.
 func guess(d *Gate, n int, source func(int) netip.Addr, login func(int) string) (looked int) {
 	for i := range n {
-		if !d.Closed(source(i), login(i)) {
-			d.Failed(source(i), login(i))
+		if !d.Closed(Visitor{Source: source(i), Login: login(i)}) {
+			d.Failed(Visitor{Source: source(i), Login: login(i)})
 			looked++
 		}
 	}
@@ -27,7 +27,7 @@ func guess(d *Gate, n int, source func(int) netip.Addr, login func(int) string) 
 
 func always[T any](v T) func(int) T { return func(int) T { return v } }
 
-func anyLogin(i int) string { return fmt.Sprint("login", i) }
+func someLogin(i int) string { return fmt.Sprint("login", i) }
 
 func anywhere(i int) netip.Addr {
 	var b [4]byte
@@ -45,12 +45,12 @@ func TestWhoGuessesIsBannedAfterAFewFailures(t *testing.T) {
 		"one login from one source":    {always(scanner), always("anna"), 5, time.Minute},
 		"a login there is not":         {always(scanner), always("100"), 5, time.Minute},
 		"no login at all":              {always(scanner), always(""), 5, time.Minute},
-		"many logins from one source":  {always(scanner), anyLogin, 20, 10 * time.Minute},
+		"many logins from one source":  {always(scanner), someLogin, 20, 10 * time.Minute},
 		"one login from everywhere":    {anywhere, always("anna"), 100, time.Minute},
-		"within one household of IPv6": {func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)) }, anyLogin, 20, 10 * time.Minute},
+		"within one household of IPv6": {func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)) }, someLogin, 20, 10 * time.Minute},
 		"by an IPv4 address written as IPv6": {func(i int) netip.Addr {
 			return netip.MustParseAddr([]string{"::ffff:198.51.100.9", "198.51.100.9"}[i%2])
-		}, anyLogin, 20, 10 * time.Minute},
+		}, someLogin, 20, 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -63,11 +63,11 @@ func TestWhoGuessesIsBannedAfterAFewFailures(t *testing.T) {
 					t.Errorf("bans: %+v, %d so far", bans, begun)
 				}
 				time.Sleep(c.ban - time.Second)
-				if !d.Closed(c.source(2000), c.login(2000)) {
+				if !d.Closed(Visitor{Source: c.source(2000), Login: c.login(2000)}) {
 					t.Error("over too early")
 				}
 				time.Sleep(time.Second)
-				if d.Closed(c.source(2000), c.login(2000)) {
+				if d.Closed(Visitor{Source: c.source(2000), Login: c.login(2000)}) {
 					t.Error("it does not end")
 				}
 				if bans, _ := d.Bans(); len(bans) != 0 {
@@ -81,23 +81,38 @@ func TestWhoGuessesIsBannedAfterAFewFailures(t *testing.T) {
 func TestABanDoesNotLockOutTheOperatorsBehindTheSameAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := New()
-		d.Passed(office, "anna")
-		d.Passed(office, "boris")
-		guess(d, 1000, always(office), anyLogin)       // a neighbour who scans
+		d.Passed(Visitor{office, "anna", "her phone"})
+		d.Passed(Visitor{Source: office, Login: "boris"})
+		guess(d, 1000, always(office), someLogin)      // a neighbour who scans
 		guess(d, 1000, always(office), always("anna")) // and one who guesses her password
 		guess(d, 1000, anywhere, always("boris"))      // and the world
-		if !d.Closed(office, "clara") {
+		if !d.Closed(Visitor{Source: office, Login: "clara"}) {
 			t.Fatal("there is no ban that could lock anybody out")
 		}
-		if d.Closed(office, "boris") {
+		if d.Closed(Visitor{Source: office, Login: "boris"}) {
 			t.Error("boris is locked out")
 		}
-		if !d.Closed(office, "anna") {
+		if !d.Closed(Visitor{Source: office, Login: "anna"}) {
 			t.Error("her password may be guessed for ever")
 		}
-		time.Sleep(time.Minute)
-		if d.Closed(office, "anna") {
-			t.Error("she is locked out for longer than a minute")
+		if d.Closed(Visitor{office, "anna", "her phone"}) {
+			t.Error("the phone she always has is locked out")
+		}
+		if guesses := guess(d, 1000, always(office), always("anna")); guesses > 0 {
+			t.Errorf("%d more guesses", guesses)
+		}
+		for range 10 {
+			time.Sleep(time.Minute)
+			if d.Closed(Visitor{Source: office, Login: "anna"}) {
+				t.Error("she is locked out for longer than a minute")
+			}
+			guess(d, 1000, always(office), always("anna"))
+		}
+		for range 5 {
+			d.Failed(Visitor{office, "anna", "her phone"})
+		}
+		if !d.Closed(Visitor{office, "anna", "her phone"}) {
+			t.Error("who knows the phone may guess for ever")
 		}
 	})
 }
@@ -107,11 +122,11 @@ func TestAPhoneWithAWrongPasswordDoesNotBanItsOffice(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, tries := New(), 0
 			for begin := time.Now(); time.Since(begin) < 24*time.Hour; time.Sleep(every) {
-				if !d.Closed(office, "anna") {
-					d.Failed(office, "anna")
+				if !d.Closed(Visitor{Source: office, Login: "anna"}) {
+					d.Failed(Visitor{Source: office, Login: "anna"})
 					tries++
 				}
-				if d.Closed(office, "boris") {
+				if d.Closed(Visitor{Source: office, Login: "boris"}) {
 					t.Fatalf("every %s: the office is banned after %s", every, time.Since(begin))
 				}
 			}
@@ -126,7 +141,7 @@ func TestEachBanIsLongerThanTheOneBeforeUpToAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := New()
 		for _, want := range []time.Duration{10, 20, 40, 60, 60} {
-			guess(d, 100, always(scanner), anyLogin)
+			guess(d, 100, always(scanner), someLogin)
 			bans, _ := d.Bans()
 			if len(bans) != 1 || time.Until(bans[0].Until) != want*time.Minute || bans[0].Source != netip.MustParsePrefix("198.51.100.9/32") {
 				t.Fatalf("bans: %+v, want %d minutes", bans, want)
@@ -134,7 +149,7 @@ func TestEachBanIsLongerThanTheOneBeforeUpToAnHour(t *testing.T) {
 			time.Sleep(time.Until(bans[0].Until))
 		}
 		time.Sleep(3 * time.Hour)
-		guess(d, 100, always(scanner), anyLogin)
+		guess(d, 100, always(scanner), someLogin)
 		if bans, _ := d.Bans(); time.Until(bans[0].Until) != 10*time.Minute {
 			t.Errorf("hours later: %+v", bans)
 		}
@@ -143,19 +158,18 @@ func TestEachBanIsLongerThanTheOneBeforeUpToAnHour(t *testing.T) {
 
 func TestBansAreOfABoundedNumber(t *testing.T) {
 	d := New()
-	d.Passed(office, "anna")
+	d.Passed(Visitor{Source: office, Login: "anna"})
 	for i := range 5 * maxKeys {
 		for range 5 {
-			d.Failed(anywhere(i), anyLogin(i))
+			d.Failed(Visitor{Source: anywhere(i), Login: someLogin(i)})
 		}
-		d.Passed(anywhere(i), "somebody")
+		d.Passed(Visitor{Source: anywhere(i), Login: "somebody"})
 	}
 	if bans, _ := d.Bans(); len(bans) > 3*maxKeys || len(bans) < maxKeys/4 {
 		t.Errorf("%d bans", len(bans))
 	}
 	for name, n := range map[string]int{
-		"pairs": len(d.pair.young) + len(d.pair.old), "sources": len(d.source.young) + len(d.source.old),
-		"logins": len(d.login.young) + len(d.login.old), "homes": len(d.home),
+		"pairs": d.pair.size(), "sources": d.source.size(), "logins": d.login.size(), "homes": d.home.size(),
 	} {
 		if n > maxKeys {
 			t.Errorf("%d %s", n, name)

@@ -2,12 +2,35 @@ package gate
 
 import "time"
 
-// table is the failures of one kind of key. It has two halves: when the younger
-// is full it becomes the older, and what was in that is forgotten.
-type table[K comparable] struct {
-	limit
-	young, old map[K]*record
+// halves is a map of bounded size: when its younger half is full that becomes
+// the older one, and what was in the older is forgotten. What is put again is
+// young again.
+type halves[K comparable, V any] struct{ young, old map[K]V }
+
+func (h *halves[K, V]) find(key K) (v V, ok bool) {
+	if v, ok = h.young[key]; !ok {
+		v, ok = h.old[key]
+	}
+	return v, ok
 }
+
+func (h *halves[K, V]) put(key K, v V) {
+	if _, there := h.young[key]; !there && len(h.young) >= maxKeys/2 || h.young == nil {
+		h.young, h.old = map[K]V{}, h.young
+	}
+	h.young[key] = v
+	delete(h.old, key)
+}
+
+func (h *halves[K, V]) forget(key K) {
+	delete(h.young, key)
+	delete(h.old, key)
+}
+
+func (h *halves[K, V]) size() int { return len(h.young) + len(h.old) }
+
+// table is the failures of one kind of key.
+type table[K comparable] struct{ halves[K, *record] }
 
 // record is what one key has done.
 type record struct {
@@ -17,49 +40,31 @@ type record struct {
 	until    time.Time
 }
 
-func (t *table[K]) find(key K) *record {
-	if r := t.young[key]; r != nil {
-		return r
-	}
-	return t.old[key]
-}
-
 func (t *table[K]) banned(key K, now time.Time) bool {
-	r := t.find(key)
-	return r != nil && now.Before(r.until)
+	r, known := t.find(key)
+	return known && now.Before(r.until)
 }
 
 // fail counts a failure; banned: a ban begins.
-func (t *table[K]) fail(key K, now time.Time) (until time.Time, banned bool) {
-	r := t.find(key)
-	if r == nil {
+func (t *table[K]) fail(key K, now time.Time, l limit) (until time.Time, banned bool) {
+	r, known := t.find(key)
+	if !known {
 		r = new(record)
 	}
-	if t.young[key] == nil {
-		if t.young == nil || len(t.young) >= maxKeys/2 {
-			t.young, t.old = map[K]*record{}, t.young
-		}
-		t.young[key] = r
-		delete(t.old, key)
-	}
-	r.failures = max(0, r.failures-now.Sub(r.at).Seconds()/t.forgiven.Seconds()) + 1
-	if idle := now.Sub(r.at); idle > 2*t.longest {
+	t.put(key, r)
+	r.failures = max(0, r.failures-now.Sub(r.at).Seconds()/l.forgiven.Seconds()) + 1
+	if idle := now.Sub(r.at); idle > 2*l.longest {
 		r.bans = 0
 	}
 	r.at = now
-	if now.Before(r.until) || r.failures <= float64(t.failures-1) { // the last may be forgiven in part
+	if now.Before(r.until) || r.failures <= float64(l.failures-1) { // the last may be forgiven in part
 		return time.Time{}, false
 	}
-	length := min(t.first<<min(r.bans, 16), t.longest)
+	length := min(l.first<<min(r.bans, 16), l.longest)
 	r.bans++
 	r.until = now.Add(length)
-	r.failures = float64(t.failures - 1) // forgiven with time, as all are
+	r.failures = float64(l.failures - 1) // forgiven with time, as all are
 	return r.until, true
-}
-
-func (t *table[K]) forget(key K) {
-	delete(t.young, key)
-	delete(t.old, key)
 }
 
 func (t *table[K]) each(now time.Time, f func(K, time.Time)) {

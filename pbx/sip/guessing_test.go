@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	wire "github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
 	"github.com/rs/zerolog"
+
+	"cabline/pbx/gate"
 )
 
 // guess tries a password with a good nonce; the answer may be silence.
@@ -114,6 +117,17 @@ func TestWhoGuessesIsBannedWithoutTheOperatorsBehindTheSameAddress(t *testing.T)
 	again := b.phone().account("anna") // after a restart of the phone, from another port
 	if m := again.register("Expires: 600\n"); m.status() != "200" {
 		t.Errorf("a login that is at home there:\n%s", m)
+	}
+	for range 5 {
+		mallory.guess("anna", "1234") // he may, for her login is at home here
+	}
+	if !b.cfg.Gate.Closed(gate.Visitor{Source: netip.MustParseAddr("127.0.0.1"), Login: "anna"}) {
+		t.Fatal("her password may be guessed for ever")
+	}
+	third := b.phone().account("anna") // the same phone as far as anybody can tell, from a third port
+	third.id, third.seq = again.id, again.seq
+	if m := third.register("Expires: 600\n"); m.status() != "200" {
+		t.Errorf("a phone that is at home there, while its password is guessed:\n%s", m)
 	}
 	again.request("INVITE", sdpOffer)
 	again.want("SIP/2.0 4") // it is answered, whatever it dials

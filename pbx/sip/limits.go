@@ -21,22 +21,15 @@ const (
 	strangersMax  = 20000
 )
 
-// asker is who a request may come from: an address, or a login that is at
-// home there, and so does not pay for its neighbours.
-type asker struct {
-	household netip.Prefix
-	login     string
-}
-
 // strangers holds the allowances of those lately seen.
 type strangers struct {
 	mu     sync.Mutex
-	recent map[asker]*rate.Limiter
-	older  map[asker]*rate.Limiter
+	recent map[gate.Key]*rate.Limiter
+	older  map[gate.Key]*rate.Limiter
 }
 
 // allow charges for a request; false: there have been too many.
-func (s *strangers) allow(who asker) bool {
+func (s *strangers) allow(who gate.Key) bool {
 	s.mu.Lock()
 	l := s.recent[who]
 	if l == nil {
@@ -44,7 +37,7 @@ func (s *strangers) allow(who asker) bool {
 			l = rate.NewLimiter(strangerRate, strangerBurst)
 		}
 		if s.recent == nil || len(s.recent) >= strangersMax {
-			s.recent, s.older = map[asker]*rate.Limiter{}, s.recent
+			s.recent, s.older = map[gate.Key]*rate.Limiter{}, s.recent
 		}
 		s.recent[who] = l
 	}
@@ -57,12 +50,8 @@ func (s *Server) welcome(req *wire.Request) bool {
 	if s.known(req) {
 		return true
 	}
-	source, login := sourceOf(req), s.claimed(req)
-	who := asker{household: gate.Household(source)}
-	if s.cfg.Gate.AtHome(source, login) {
-		who.login = login
-	}
-	if !source.IsValid() || s.shut(req, login) || !s.strangers.allow(who) {
+	login := s.claimed(req)
+	if s.shut(req, login) || !s.strangers.allow(s.cfg.Gate.Key(visitor(req, login))) {
 		s.dropped.Add(1)
 		return false
 	}
@@ -72,7 +61,7 @@ func (s *Server) welcome(req *wire.Request) bool {
 // shut says whether a login is not looked at from where a request comes. A device
 // that is registered keeps its own.
 func (s *Server) shut(req *wire.Request, login string) bool {
-	return s.cfg.Gate.Closed(sourceOf(req), login) && s.register.at(login, req.Transport(), req.Source()) == nil
+	return s.cfg.Gate.Closed(visitor(req, login)) && s.register.at(login, req.Transport(), req.Source()) == nil
 }
 
 // known says whether a request comes from a trunk or a registered device.
@@ -80,8 +69,11 @@ func (s *Server) known(req *wire.Request) bool {
 	return s.trunkFrom(req) != nil || s.register.knows(req.Transport(), req.Source())
 }
 
-// maxLogin is the length of a login worth looking at, in bytes.
-const maxLogin = 64
+// How much of a login and a Call-ID is looked at, in bytes.
+const (
+	maxLogin  = 64
+	maxDevice = 128
+)
 
 // claimed is the login a request is about: of its credentials, or the one that
 // it will be challenged for.
@@ -96,23 +88,26 @@ func (s *Server) claimed(req *wire.Request) string {
 	if cred := s.digest.credentials(req, header); cred != nil {
 		login = cred.Username
 	}
-	return truncate(login, maxLogin)
+	return login
 }
 
 // guessed counts wrong credentials and says so when that bans somebody.
 func (s *Server) guessed(ctx context.Context, req *wire.Request, login string) {
-	for _, ban := range s.cfg.Gate.Failed(sourceOf(req), truncate(login, maxLogin)) {
+	for _, ban := range s.cfg.Gate.Failed(visitor(req, login)) {
 		zerolog.Ctx(ctx).Warn().EmbedObject(ban).Msg("banned for wrong passwords")
 	}
 }
 
-// sourceOf is the address a request comes from; zero: it has none.
-func sourceOf(req *wire.Request) netip.Addr {
-	source, err := netip.ParseAddrPort(req.Source())
-	if err != nil {
-		return netip.Addr{}
+// visitor is who a request with a login comes from. A phone is told by the
+// Call-ID that it registers with again and again (RFC 3261 §10.2), which nobody
+// else can know.
+func visitor(req *wire.Request, login string) gate.Visitor {
+	source, _ := netip.ParseAddrPort(req.Source()) // the zero address, too, is one
+	v := gate.Visitor{Source: source.Addr(), Login: truncate(login, maxLogin)}
+	if id := req.CallID(); id != nil && req.Method == wire.REGISTER {
+		v.Device = truncate(string(*id), maxDevice)
 	}
-	return source.Addr().Unmap()
+	return v
 }
 
 // Dropped counts the messages that were not answered: of scanners, of sources

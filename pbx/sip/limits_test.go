@@ -66,7 +66,7 @@ func TestStrangersAreForgotten(t *testing.T) {
 	addr := netip.MustParseAddr("10.0.0.0")
 	for range 5 * strangersMax {
 		addr = addr.Next()
-		s.allow(asker{household: gate.Household(addr)})
+		s.allow(new(gate.Gate).Key(gate.Visitor{Source: addr}))
 	}
 	if n := len(s.recent) + len(s.older); n > 2*strangersMax {
 		t.Error("remembered:", n)

@@ -31,7 +31,7 @@ func (s *Server) authenticate(ctx context.Context, req *wire.Request, tx *wire.S
 	}
 	switch v := s.digest.judge(req, cred); v {
 	case right:
-		s.cfg.Gate.Passed(sourceOf(req), cred.Username)
+		s.cfg.Gate.Passed(visitor(req, cred.Username))
 		return cred.Username, true
 	case wrong:
 		s.guessed(ctx, req, cred.Username)
