@@ -108,7 +108,3 @@ func (s *Stream) follows(p *Packet, passed uint32) bool {
 	return seq > -maxMisorder && seq < maxDropout &&
 		stamp > -maxSkip && int64(stamp) < int64(passed)+maxSkip
 }
-
-// Last is the timestamp the stream has come to and when the stream last sent
-// one, zero if never: what a sender report tells (RFC 3550 §6.4.1).
-func (s *Stream) Last() (stamp uint32, at time.Time) { return s.time, s.lastSent }

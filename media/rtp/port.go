@@ -41,7 +41,7 @@ func newPort(r *Relay, o Options) *Port {
 	p := &Port{
 		relay:      r,
 		pressed:    media.NewDigitReceiver(),
-		nextReport: time.Now().Add(soon()),
+		nextReport: time.Now().Add(media.NextReport()),
 		cname:      randomName(),
 	}
 	p.rx.latching, p.rx.near = o.Latching, o.Signalling.Unmap()

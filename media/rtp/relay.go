@@ -10,7 +10,6 @@ package rtp
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -192,14 +191,6 @@ func (r *Relay) forget(p *Port) {
 	r.mu.Lock()
 	delete(r.ports, p)
 	r.mu.Unlock()
-}
-
-// reportEvery is how often a party gets a report, half as much more or less
-// (RFC 3550 §6.2: reports of many must not fall together).
-const reportEvery = 5 * time.Second
-
-func soon() time.Duration {
-	return reportEvery/2 + rand.N(reportEvery)
 }
 
 // reportAll sends the RTCP reports of all ports.

@@ -18,8 +18,7 @@ type peerReport struct {
 	jitter    time.Duration
 	roundTrip time.Duration
 
-	senderReport uint32 // the middle of its last report's NTP time (RFC 3550 §4)
-	at           time.Time
+	sender media.PeerReports
 }
 
 // onRTCP takes what arrives at the RTCP socket.
@@ -52,7 +51,7 @@ func (p *Port) hearReport(b []byte, from netip.AddrPort, now time.Time) {
 	for _, packet := range packets {
 		switch packet := packet.(type) {
 		case *rtcp.SenderReport:
-			r.peer.senderReport, r.peer.at = uint32(packet.NTPTime>>16), now
+			r.peer.sender.Take(packet, now)
 			p.reported(packet.Reports, now)
 		case *rtcp.ReceiverReport:
 			p.reported(packet.Reports, now)
@@ -75,7 +74,7 @@ func (p *Port) reported(blocks []rtcp.ReceptionReport, now time.Time) {
 		}
 		peer.jitter = time.Duration(block.Jitter) * time.Second / media.Rate
 		if block.LastSenderReport != 0 {
-			units := uint32(ntp(now)>>16) - block.LastSenderReport - block.Delay
+			units := uint32(media.NTP(now)>>16) - block.LastSenderReport - block.Delay
 			if trip := time.Duration(units) * time.Second >> 16; int32(units) >= 0 && trip < time.Minute {
 				peer.roundTrip = trip
 			}
@@ -88,7 +87,7 @@ func (p *Port) reportWhenDue(now time.Time) {
 	if now.Before(p.nextReport) {
 		return
 	}
-	p.nextReport = now.Add(soon())
+	p.nextReport = now.Add(media.NextReport())
 	p.report(now)
 }
 
@@ -113,7 +112,7 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 	if t.closed || !to.IsValid() || blocks == nil && t.packets == 0 {
 		return
 	}
-	packets := append([]rtcp.Packet{t.head(blocks, now), rtcp.NewCNAMESourceDescription(t.stream.SSRC, p.cname)}, more...)
+	packets := append([]rtcp.Packet{t.stream.Report(t.packets, t.octets, blocks, now), rtcp.NewCNAMESourceDescription(t.stream.SSRC, p.cname)}, more...)
 	b, err := rtcp.Marshal(packets)
 	if err != nil {
 		return // made of our own numbers: can not be
@@ -126,23 +125,6 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 	socket.send(b, to)
 }
 
-// head is the first packet of a compound: a sender's report, or a receiver's
-// when nothing was said lately (RFC 3550 §6.4). t.mu is held.
-func (t *tx) head(blocks []rtcp.ReceptionReport, now time.Time) rtcp.Packet {
-	stamp, at := t.stream.Last()
-	if t.packets == 0 || now.Sub(at) > 2*reportEvery {
-		return &rtcp.ReceiverReport{SSRC: t.stream.SSRC, Reports: blocks}
-	}
-	return &rtcp.SenderReport{
-		SSRC:        t.stream.SSRC,
-		NTPTime:     ntp(now),
-		RTPTime:     stamp + uint32(now.Sub(at)*media.Rate/time.Second),
-		PacketCount: uint32(t.packets),
-		OctetCount:  uint32(t.octets),
-		Reports:     blocks,
-	}
-}
-
 // block is what we heard since the last report; none while nothing was. r.mu is
 // held.
 func (r *rx) block(now time.Time) []rtcp.ReceptionReport {
@@ -150,17 +132,8 @@ func (r *rx) block(now time.Time) []rtcp.ReceptionReport {
 	if !ok {
 		return nil
 	}
-	block.LastSenderReport = r.peer.senderReport
-	if r.peer.senderReport != 0 {
-		block.Delay = uint32(now.Sub(r.peer.at) << 16 / time.Second)
-	}
+	r.peer.sender.Mark(&block, now)
 	return []rtcp.ReceptionReport{block}
-}
-
-// ntp is a time in NTP's 64 bits (RFC 3550 §4).
-func ntp(t time.Time) uint64 {
-	const epoch = 2208988800 // 1900 to 1970
-	return uint64(t.Unix()+epoch)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }
 
 // randomName is a CNAME for one call which tells nothing (RFC 7022 §4.2).

@@ -132,7 +132,7 @@ func TestThePartysReportsAreRead(t *testing.T) {
 		for range 70 {
 			p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
 		}
-		now := ntp(time.Now().Add(-time.Second))
+		now := media.NTP(time.Now().Add(-time.Second))
 		block := rtcp.ReceptionReport{
 			SSRC: p.tx.stream.SSRC, TotalLost: 7, Jitter: 80,
 			LastSenderReport: uint32(now >> 16), Delay: 1 << 15, // half a second

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
 
@@ -99,7 +100,8 @@ func newChrome(t testing.TB) *chrome {
 		default:
 		}
 	})
-	c.pc.OnTrack(func(track *pion.TrackRemote, _ *pion.RTPReceiver) {
+	c.pc.OnTrack(func(track *pion.TrackRemote, receiver *pion.RTPReceiver) {
+		go c.record.rtcp(receiver.ReadRTCP)
 		for {
 			packet, _, err := track.ReadRTP()
 			if err != nil {
@@ -218,6 +220,20 @@ type record struct {
 	events  [][]byte
 	stamps  []uint32 // of the events
 	ssrcs   map[uint32]bool
+	reports []rtcp.Packet
+}
+
+// rtcp keeps the reports it reads until there are no more.
+func (r *record) rtcp(read func() ([]rtcp.Packet, interceptor.Attributes, error)) {
+	for {
+		packets, _, err := read()
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		r.reports = append(r.reports, packets...)
+		r.mu.Unlock()
+	}
 }
 
 func (r *record) add(pt uint8, ssrc, stamp uint32, payload []byte) {

@@ -37,6 +37,7 @@ type ear struct {
 	said      func() uint64 // how much we have said
 	expected  uint64        // … when the browser last reported
 	peer      rtcp.ReceptionReport
+	sender    media.PeerReports
 }
 
 // streams gives pion the buffer into which it writes a source's packets. Ours
@@ -138,6 +139,18 @@ func (e *ear) read(b []byte) bool {
 	return true
 }
 
+// block is what we heard since the last report; none while nothing was.
+func (e *ear) block(now time.Time) []rtcp.ReceptionReport {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	block, ok := e.reception.Report()
+	if !ok {
+		return nil
+	}
+	e.sender.Mark(&block, now)
+	return []rtcp.ReceptionReport{block}
+}
+
 // heard takes a key that came by SIP INFO.
 func (e *ear) heard(d media.Digit) {
 	if !e.digits.Info(d, time.Now()) {
@@ -170,6 +183,7 @@ func (r reports) Write(b []byte) (int, error) {
 		var blocks []rtcp.ReceptionReport
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
+			r.sender.Take(p, time.Now())
 			blocks = p.Reports
 		case *rtcp.ReceiverReport:
 			blocks = p.Reports

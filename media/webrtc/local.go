@@ -12,6 +12,9 @@ import (
 // ourEvent is the payload type we offer for telephone-event.
 const ourEvent = 101
 
+// cname names our source to the browser in SDP and RTCP, and nobody (RFC 7022).
+const cname = "cabline"
+
 // local is our side of the SDP. It is written whole, and not made from anything
 // that another party sent.
 type local struct {
@@ -93,7 +96,7 @@ func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup str
 	if s.mid != "" {
 		fmt.Fprintf(b, "a=mid:%s\r\n", s.mid)
 	}
-	fmt.Fprintf(b, "a=%s\r\na=msid:cabline audio\r\na=ssrc:%d cname:cabline\r\n", d, l.ssrc)
+	fmt.Fprintf(b, "a=%s\r\na=msid:cabline audio\r\na=ssrc:%d cname:%s\r\n", d, l.ssrc, cname)
 	fmt.Fprintf(b, "a=setup:%s\r\na=fingerprint:%s\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", setup, l.fingerprint, l.ufrag, l.pwd)
 	for _, c := range l.candidates {
 		fmt.Fprintf(b, "a=candidate:%s\r\n", c)

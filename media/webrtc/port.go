@@ -35,6 +35,8 @@ type Port struct {
 	once     struct{ up, lost, gone sync.Once }
 	closing  error // of Close
 
+	nextReport time.Time // of the browsers' goroutine alone
+
 	mu     sync.Mutex // one negotiation at a time
 	local  local
 	remote *remote // nil: nothing agreed yet
@@ -50,6 +52,8 @@ func newPort(b *Browsers) *Port {
 		lost:     make(chan struct{}),
 		gone:     make(chan struct{}),
 		gathered: make(chan struct{}, 1),
+
+		nextReport: time.Now().Add(media.NextReport()),
 	}
 	p.ear.digits = media.NewDigitReceiver()
 	p.ear.said = p.voice.said
@@ -125,6 +129,22 @@ func (p *Port) Close() error {
 		p.browsers.forget(p)
 	})
 	return p.closing
+}
+
+// reportWhenDue sends a report every few seconds.
+func (p *Port) reportWhenDue(now time.Time) {
+	if !now.Before(p.nextReport) {
+		p.nextReport = now.Add(media.NextReport())
+		p.report(now)
+	}
+}
+
+// report tells the browser how well it is heard and what was said to it (RFC
+// 3550 §6.4).
+func (p *Port) report(now time.Time) {
+	if packets := p.voice.report(p.ear.block(now), now); packets != nil {
+		_ = p.pc.WriteRTCP(packets) // the next one may arrive
+	}
 }
 
 // found is called by pion for each of our addresses, and with nil after the

@@ -324,6 +324,35 @@ func TestTheBrowsersReportsAreRead(t *testing.T) {
 	}
 }
 
+func TestTheBrowserIsTold(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	for seq := range uint16(3) {
+		ours, theirs := frame(), frame()
+		ours.Seq, theirs.Seq = seq, 2*seq // half of theirs are lost
+		p.WriteRTP(ours)
+		c.WriteRTP(theirs)
+	}
+	eventually(t, "packets", func() bool { return c.count() == 3 && p.Stats().Received == 3 })
+	if err := c.pc.WriteRTCP([]rtcp.Packet{&rtcp.SenderReport{SSRC: c.ssrc, NTPTime: 0x0123456789abcdef}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what the browser said and heard", func() bool {
+		p.Report()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, packet := range c.reports {
+			sr, ok := packet.(*rtcp.SenderReport)
+			if ok && len(sr.Reports) == 1 && sr.Reports[0].LastSenderReport == 0x456789ab {
+				b := sr.Reports[0]
+				return c.ssrcs[sr.SSRC] && sr.PacketCount == 3 && sr.OctetCount == 480 && b.SSRC == c.ssrc && b.TotalLost == 2
+			}
+		}
+		return false
+	})
+}
+
 func TestAPublicAddressIsOfferedBesidesOurOwn(t *testing.T) {
 	b := listen(t, netip.MustParseAddr("127.0.0.9"))
 	for name, weOffer := range roles {

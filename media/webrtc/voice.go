@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
@@ -28,6 +29,7 @@ type voice struct {
 	event   uint8 // payload type of telephone-event; 0: the browser takes none
 	header  rtp.Header
 	sent    uint64
+	octets  uint64
 }
 
 var _ webrtc.TrackLocal = (*voice)(nil)
@@ -101,7 +103,19 @@ func (v *voice) write(p *media.Packet) {
 	}
 	if n, err := v.track.WriteRTP(&v.header, out[media.HeaderSize:]); err == nil && n > 0 {
 		v.sent++
+		v.octets += uint64(len(out) - media.HeaderSize)
 	}
+}
+
+// report is what we said and heard, for the browser; nil: it has nothing from us
+// yet, and heard is empty too.
+func (v *voice) report(heard []rtcp.ReceptionReport, now time.Time) []rtcp.Packet {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.started || v.track == nil || v.sent == 0 && heard == nil {
+		return nil
+	}
+	return []rtcp.Packet{v.stream.Report(v.sent, v.octets, heard, now), rtcp.NewCNAMESourceDescription(v.stream.SSRC, cname)}
 }
 
 // law is the codec p is said in: its own where the browser has it, for then

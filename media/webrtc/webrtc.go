@@ -63,6 +63,8 @@ type Browsers struct {
 	certificate webrtc.Certificate
 	fingerprint string // "sha-256 AB:CD:…"
 
+	quit, done chan struct{} // of the goroutine that reports
+
 	mu     sync.Mutex
 	ports  map[*Port]struct{}
 	closed bool
@@ -93,6 +95,8 @@ func Listen(c Config) (*Browsers, error) {
 	_ = socket.SetWriteBuffer(socketBuffer)
 	b.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: quiet{}})
 	b.settings.SetICEUDPMux(b.mux)
+	b.quit, b.done = make(chan struct{}), make(chan struct{})
+	go b.reportAll()
 	return b, nil
 }
 
@@ -209,12 +213,36 @@ func (b *Browsers) forget(p *Port) {
 	delete(b.ports, p)
 }
 
+// reportAll sends the RTCP reports of all ports.
+func (b *Browsers) reportAll() {
+	defer close(b.done)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.quit:
+			return
+		case now := <-tick.C:
+			b.mu.Lock()
+			ports := slices.Collect(maps.Keys(b.ports))
+			b.mu.Unlock()
+			for _, p := range ports {
+				p.reportWhenDue(now)
+			}
+		}
+	}
+}
+
 // Close closes the ports that are still open, and the socket.
 func (b *Browsers) Close() error {
 	b.mu.Lock()
+	if !b.closed {
+		close(b.quit)
+	}
 	b.closed = true
 	ports := slices.Collect(maps.Keys(b.ports))
 	b.mu.Unlock()
+	<-b.done
 	var errs []error
 	for _, p := range ports {
 		errs = append(errs, p.Close())
