@@ -14,6 +14,9 @@ type lull struct {
 	head []byte // of the message that is being read, as far as it has come
 	body int    // bytes of it that are still to come
 	ends int    // of lines, since the last message
+
+	look   func(head []byte) (ok bool) // at the head of each message; nil: all are good
+	spoilt bool                        // one was not: the rest of the stream is of no use
 }
 
 // maxHead is what is kept of a message to find its end, in bytes; sipgo takes no
@@ -40,6 +43,9 @@ func (l *lull) pass(read []byte) (messages []byte, pings int) {
 		default:
 			l.ends = 0
 			n := l.enter(read)
+			if l.spoilt {
+				return messages, pings
+			}
 			messages, read = append(messages, read[:n]...), read[n:]
 		}
 	}
@@ -61,6 +67,7 @@ func (l *lull) enter(read []byte) int {
 	}
 	end += max(before-len(blankLine), 0) + len(blankLine)
 	l.body = contentLength(string(l.head[:end]))
+	l.spoilt = l.look != nil && !l.look(l.head[:end])
 	l.head = l.head[:0]
 	return end - before
 }

@@ -23,8 +23,9 @@ type phone struct {
 	self    string // host:port
 	network string // as in Via
 	write   func([]byte) error
-	peer    atomic.Value // of UDP: the server, a *net.UDPAddr
-	hangUp  func()       // closes the connection
+	peer    atomic.Value  // of UDP: the server, a *net.UDPAddr
+	hangUp  func()        // closes the connection
+	gone    chan struct{} // of a stream: closed when it is over
 }
 
 // message is what a phone received, as bytes.
@@ -86,9 +87,10 @@ func (b *bench) tcpPhone() *phone {
 
 // stream is a phone on a TCP connection.
 func stream(t *testing.T, conn net.Conn) *phone {
-	p := &phone{t: t, network: "TCP", got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }}
+	p := &phone{t: t, network: "TCP", got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }, gone: make(chan struct{})}
 	p.write = func(b []byte) error { _, err := conn.Write(b); return err }
 	go func() {
+		defer close(p.gone)
 		in := bufio.NewReader(conn)
 		for {
 			m, err := readMessage(in)

@@ -77,7 +77,7 @@ func (s *Server) serveUDP(socket *socket) error {
 	defer readers.Wait()
 	var last *reader
 	for {
-		r := &reader{socket: socket, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
+		r := &reader{socket: socket, rebuff: s.rebuff, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
 			known: make(chan struct{}), full: make(chan struct{}), release: make(chan struct{})}
 		ended := make(chan error, 1)
 		readers.Go(func() { ended <- s.transport.ServeUDP(r) })
@@ -98,6 +98,7 @@ func (s *Server) serveUDP(socket *socket) error {
 // reader is a UDP socket as sipgo reads it for a while. One goroutine reads.
 type reader struct {
 	*socket
+	rebuff  func(message []byte, code int, from netip.AddrPort) []byte
 	seen    map[netip.AddrPort]struct{}
 	max     int
 	known   chan struct{} // closed when sipgo reads
@@ -111,20 +112,28 @@ func (r *reader) ReadFrom(buf []byte) (int, net.Addr, error) {
 		r.reading = true
 		close(r.known)
 	}
-	if len(r.seen) >= r.max {
-		close(r.full)
-		<-r.release
-		select { // let what was read last be answered
-		case <-time.After(time.Second):
-		case <-r.closed:
+	for len(r.seen) < r.max {
+		n, from, err := r.PacketConn.ReadFrom(buf)
+		addr, ok := from.(*net.UDPAddr)
+		if err != nil || !ok {
+			return n, from, err
 		}
-		return 0, nil, net.ErrClosed
-	}
-	n, from, err := r.PacketConn.ReadFrom(buf)
-	if addr, ok := from.(*net.UDPAddr); ok {
+		if code := misshapen(buf[:n], false); code != 0 {
+			if answer := r.rebuff(buf[:n], code, addr.AddrPort()); answer != nil {
+				_, _ = r.WriteTo(answer, from)
+			}
+			continue
+		}
 		r.seen[addr.AddrPort()] = struct{}{}
+		return n, from, nil
 	}
-	return n, from, err
+	close(r.full)
+	<-r.release
+	select { // let what was read last be answered
+	case <-time.After(time.Second):
+	case <-r.closed:
+	}
+	return 0, nil, net.ErrClosed
 }
 
 // noDNS keeps sipgo from looking up what strangers write. Where we send

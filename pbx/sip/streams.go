@@ -90,17 +90,35 @@ type connection struct {
 
 // newConnection tells the register when the connection closes, and then calls gone.
 func (s *Server) newConnection(ctx context.Context, conn net.Conn, network string, gone func()) *connection {
-	return &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
+	c := &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
 		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
 			gone()
 			s.flowClosed(ctx, strings.ToUpper(network), conn.RemoteAddr().String())
 		})
 	})}
+	c.lull.look = func(head []byte) bool { return !s.rebuffs(c, head) }
+	return c
 }
+
+// rebuffs answers a request that cannot be read.
+func (s *Server) rebuffs(c *connection, head []byte) bool {
+	code := misshapen(head, true)
+	if code == 0 {
+		return false
+	}
+	if from, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		if answer := s.rebuff(head, code, from); answer != nil {
+			_, _ = c.Write(answer)
+		}
+	}
+	return true
+}
+
+var errMisshapen = errors.New("a message that cannot be read")
 
 // Read returns messages, or parts of them, and never what is between.
 func (c *connection) Read(buf []byte) (int, error) {
-	for {
+	for !c.lull.spoilt {
 		n, err := c.Conn.Read(buf)
 		messages, pings := c.lull.pass(buf[:n])
 		if pings > 0 && err == nil {
@@ -113,6 +131,7 @@ func (c *connection) Read(buf []byte) (int, error) {
 			return len(messages), err
 		}
 	}
+	return 0, errMisshapen
 }
 
 // Write sends a message, whole: what is left of one that was cut short would be

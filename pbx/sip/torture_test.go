@@ -29,10 +29,8 @@ const silence = 0
 // nobody here knows. A stranger who calls or registers is challenged before
 // anything is looked at that a valid message may differ in.
 //
-// Where the RFC would have a request answered 400 and we are silent, sipgo's
-// parser gives up and does not hand the message over. Over a stream it closes
-// the connection then, which is what the RFC asks for where the length is in
-// doubt. Such rows say "parser".
+// Every request is answered; responses and ACKs are not. A stream in which a
+// request cannot be read is closed after the answer.
 var tortures = []struct {
 	file, section   string
 	trunk, stranger int
@@ -54,21 +52,21 @@ var tortures = []struct {
 	{file: "unreason", section: "3.1.1.12", why: "valid; no request of ours waits for it"},
 	{file: "noreason", section: "3.1.1.13", why: "valid; no request of ours waits for it"},
 
-	{file: "badinv01", section: "3.1.2.1", why: "parser: empty parameters in Via"},
-	{file: "clerr", section: "3.1.2.2", why: "parser: the body is shorter than said; in a stream the rest is waited for"},
-	{file: "ncl", section: "3.1.2.3", why: "parser: negative Content-Length"},
-	{file: "scalar02", section: "3.1.2.4", why: "parser: CSeq does not fit 32 bits"},
+	{file: "badinv01", section: "3.1.2.1", trunk: 400, stranger: 400, why: "empty parameters in Via"},
+	{file: "clerr", section: "3.1.2.2", trunk: 400, stranger: 400, udpOnly: "in a stream the rest is waited for", why: "the body is shorter than said"},
+	{file: "ncl", section: "3.1.2.3", trunk: 400, stranger: 400, why: "negative Content-Length"},
+	{file: "scalar02", section: "3.1.2.4", trunk: 400, stranger: 400, why: "CSeq does not fit 32 bits"},
 	{file: "scalarlg", section: "3.1.2.5", why: "a response, to be discarded"},
-	{file: "quotbal", section: "3.1.2.6", why: "parser: quote without an end"},
-	{file: "ltgtruri", section: "3.1.2.7", why: "parser: request URI in brackets"},
-	{file: "lwsruri", section: "3.1.2.8", why: "parser: blank in the request URI"},
-	{file: "lwsstart", section: "3.1.2.9", why: "parser: blanks in the request line"},
-	{file: "trws", section: "3.1.2.10", why: "parser: blanks after the request line"},
+	{file: "quotbal", section: "3.1.2.6", trunk: 400, stranger: 400, why: "quote without an end"},
+	{file: "ltgtruri", section: "3.1.2.7", trunk: 400, stranger: 400, why: "request URI in brackets"},
+	{file: "lwsruri", section: "3.1.2.8", trunk: 400, stranger: 400, why: "blank in the request URI"},
+	{file: "lwsstart", section: "3.1.2.9", trunk: 400, stranger: 400, why: "blanks in the request line"},
+	{file: "trws", section: "3.1.2.10", trunk: 400, stranger: 400, why: "blanks after the request line"},
 	{file: "escruri", section: "3.1.2.11", trunk: 400, stranger: 400, why: "headers in the request URI"},
 	{file: "baddate", section: "3.1.2.12", trunk: 404, stranger: 407, called: 200, why: "we do not read Date, so it may be what it likes"},
 	{file: "regbadct", section: "3.1.2.13", trunk: 401, stranger: 401, why: "the challenge comes before the look at Contact; its headers are never used"},
-	{file: "badaspec", section: "3.1.2.14", why: "parser: blanks inside the brackets"},
-	{file: "baddn", section: "3.1.2.15", why: "parser: no empty line ends the headers; see below for one that has it"},
+	{file: "badaspec", section: "3.1.2.14", trunk: 400, stranger: 400, why: "blanks inside the brackets"},
+	{file: "baddn", section: "3.1.2.15", trunk: 400, stranger: 400, udpOnly: "in a stream the end is waited for", why: "no empty line ends the headers; see below for one that has it"},
 	{file: "badvers", section: "3.1.2.16", trunk: 505, stranger: 505},
 	{file: "mismatch01", section: "3.1.2.17", trunk: 400, stranger: 400},
 	{file: "mismatch02", section: "3.1.2.18", trunk: 400, stranger: 400, why: "or 501, says the RFC"},
@@ -78,7 +76,7 @@ var tortures = []struct {
 
 	{file: "insuf", section: "3.3.1", trunk: 400, stranger: 400},
 	{file: "unkscm", section: "3.3.2", trunk: 416, stranger: 416},
-	{file: "novelsc", section: "3.3.3", why: "416; parser: a scheme with a dot"},
+	{file: "novelsc", section: "3.3.3", trunk: 416, stranger: 416, why: "a scheme with a dot"},
 	{file: "unksm2", section: "3.3.4", trunk: 401, stranger: 401, why: "the challenge comes before the look at To"},
 	{file: "bext01", section: "3.3.5", trunk: 420, stranger: 420},
 	{file: "invut", section: "3.3.6", trunk: 404, stranger: 407, called: 415},
@@ -223,6 +221,9 @@ func TestEveryMessageOfRFC4475HasItsOutcome(t *testing.T) {
 	// The RFC lets the quotes around the comma in a name be inferred.
 	ended := append(torture(t, "baddn"), "\r\n"...)
 	t.Run("3.1.2.15 baddn with the end of its headers", func(t *testing.T) { tortured(t, ended, "UDP", false, 200) })
+	for _, file := range []string{"clerr", "baddn"} {
+		t.Run(file+" over TCP, of which the rest is waited for", func(t *testing.T) { tortured(t, torture(t, file), "TCP", false, silence) })
+	}
 	if len(tortures) != 49 {
 		t.Error("messages:", len(tortures))
 	}
