@@ -19,8 +19,8 @@ var floors = [][]string{
 	{"ivr"},     // menus
 	{"pbx"},     // the words and the stories
 	{"pbx/sip/locate", "pbx/gate", "pbx/store", "pbx/console/web", "dispatchapi/courier"}, // where SIP servers are; who is kept out; what survives; the pages as files; HTTP to systems of others
-	{"dispatchapi/outbox"}, // what dispatch systems are still to be told
-	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"}, // the world outside
+	{"dispatchapi/outbox", "dispatchapi/known"},                                           // what dispatch systems are still to be told; what they told
+	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"},        // the world outside
 	{"cmd/internal/siptext"}, // SIP as those outside see it
 	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/internal/*"}, // what commands are made of
 	{"cmd/*", "cmd/cabline/e2e", "prompts/render"},                  // the programs, and the tests of them whole
