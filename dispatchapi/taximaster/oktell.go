@@ -115,7 +115,7 @@ func (o *Oktell) run(ctx context.Context, q url.Values) (string, error) {
 	if n, err := strconv.Atoi(order); err != nil || n <= 0 {
 		return "", fmt.Errorf("startparam4: order %.20q", order)
 	}
-	news := pbx.Notice{OrderID: order, Order: pbx.Order{ID: order, Phone: client}, Source: "taximaster", At: time.Now()}
+	news := pbx.Notice{OrderID: order, Order: pbx.Order{ID: order, Phone: client}, Source: source, At: time.Now()}
 	if status, named := o.Scripts[name]; named {
 		news.Status = status
 	} else { // the order itself knows what there is to tell
@@ -128,7 +128,7 @@ func (o *Oktell) run(ctx context.Context, q url.Values) (string, error) {
 	}
 	news.Order.Status = news.Status
 	state, _ := strconv.Atoi(q.Get("startparam3"))
-	if news.Version, err = o.System.remember(ctx, order, news.Status, state); err != nil {
+	if news.Version, err = o.System.cfg.DB.NewsVersion(ctx, source, order, news.Status, state); err != nil {
 		return "", err
 	}
 	if err := o.Notices.Notify(ctx, news); err != nil {

@@ -13,6 +13,9 @@ import (
 	"cabline/pbx"
 )
 
+// source is our name among those who bring news.
+const source = "taximaster"
+
 // states of set_request_state, by the outcome of a notice.
 var outcomes = map[string]int{
 	"running":   1,
@@ -49,7 +52,7 @@ func (s *System) report(ctx context.Context, e pbx.Event) error {
 }
 
 func (s *System) reportNotice(ctx context.Context, e pbx.Event) error {
-	request, err := s.requested(ctx, e.OrderID, e.Notice.Status, e.Notice.Version)
+	request, err := s.cfg.DB.NewsRequest(ctx, source, e.OrderID, e.Notice.Status, e.Notice.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // not asked for by them
 	}
@@ -82,35 +85,4 @@ func (s *System) linkRecord(ctx context.Context, e pbx.Event) error {
 		{"CALL_ID", e.CallID}, {"PHONE", s.write(phone)},
 		{"FILE_PATH", string(file[:min(len(file), 255)])}, {"CALL_TYPE", incoming}, {"CALL_RESULT", result}})
 	return err
-}
-
-// remember keeps which request a notice answers, and gives the news its
-// version: the same status again, with no other one between, is the same news.
-func (s *System) remember(ctx context.Context, order string, status pbx.Status, request int) (version int, err error) {
-	err = s.cfg.DB.Write(ctx, func(tx *sql.Tx) error {
-		var last pbx.Status
-		row := tx.QueryRowContext(ctx, "SELECT version, status FROM taximaster_requests WHERE order_id = ? ORDER BY version DESC LIMIT 1", order)
-		if err := row.Scan(&version, &last); err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if last == status {
-			_, err := tx.ExecContext(ctx, "UPDATE taximaster_requests SET request = ? WHERE order_id = ? AND version = ?", request, order, version)
-			return err
-		}
-		version++
-		_, err := tx.ExecContext(ctx, "INSERT INTO taximaster_requests (order_id, version, status, request, at) VALUES (?, ?, ?, ?, ?)",
-			order, version, string(status), request, time.Now().UnixMicro())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("remember request of order %s: %w", order, err)
-	}
-	return version, nil
-}
-
-// requested is the request a notice answers.
-func (s *System) requested(ctx context.Context, order string, status pbx.Status, version int) (request int, err error) {
-	err = s.cfg.DB.Readers().QueryRowContext(ctx,
-		"SELECT request FROM taximaster_requests WHERE order_id = ? AND status = ? AND version = ?", order, string(status), version).Scan(&request)
-	return request, s.cfg.DB.Explain(err)
 }
