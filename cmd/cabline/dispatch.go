@@ -33,7 +33,8 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 		}
 		receivers["events"] = hook
 	}
-	if x.cfg.Dispatch.Kind == "taximaster" {
+	switch x.cfg.Dispatch.Kind {
+	case "taximaster":
 		system, err := x.taximaster()
 		if err != nil {
 			return nil, fmt.Errorf("dispatch.taximaster: %w", err)
@@ -42,6 +43,13 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 		if x.cfg.Dispatch.Taximaster.Oktell.Listen.IsValid() {
 			d.listen = func(ctx context.Context) error { return x.oktell(ctx, system) }
 		}
+	case "httpjson":
+		system, err := x.httpJSON()
+		if err != nil {
+			return nil, fmt.Errorf("dispatch.httpjson: %w", err)
+		}
+		d.Dispatch, receivers["httpjson"] = system, system
+		x.newsOf(system, d.mount)
 	}
 	if len(receivers) > 0 {
 		d.outbox = outbox.New(x.store, receivers)

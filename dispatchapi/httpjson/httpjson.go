@@ -75,21 +75,16 @@ func New(cfg Config) *System { return &System{cfg} }
 
 // OrderByPhone implements pbx.Dispatch.
 func (s *System) OrderByPhone(ctx context.Context, phone pbx.Phone) (*pbx.Order, error) {
-	return s.active(ctx, s.cfg.ByPhone, phone)
-}
-
-// OrderByDriver implements pbx.Dispatch.
-func (s *System) OrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
-	return s.active(ctx, s.cfg.ByDriver, driver)
-}
-
-// OrdersByDriver is every active order of a driver, as the system lists them.
-func (s *System) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]pbx.Order, error) {
-	orders, err := s.orders(ctx, s.cfg.ByDriver, values{"phone": s.write(driver)})
+	orders, err := s.active(ctx, s.cfg.ByPhone, phone)
 	if err != nil {
-		return nil, fmt.Errorf("orders of driver %v: %w", driver, err)
+		return nil, err
 	}
-	return slices.DeleteFunc(orders, func(o pbx.Order) bool { return !o.Status.Active() }), nil
+	return orders[0], nil
+}
+
+// OrdersByDriver implements pbx.Dispatch.
+func (s *System) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.Order, error) {
+	return s.active(ctx, s.cfg.ByDriver, driver)
 }
 
 // Order implements pbx.Dispatch.
@@ -100,26 +95,26 @@ func (s *System) Order(ctx context.Context, id string) (*pbx.Order, error) {
 	}
 	for _, o := range orders {
 		if o.ID == id {
-			return &o, nil
+			return o, nil
 		}
 	}
 	return nil, fmt.Errorf("order %.20q: %w", id, pbx.ErrNoOrder)
 }
 
-func (s *System) active(ctx context.Context, ask Request, phone pbx.Phone) (*pbx.Order, error) {
-	if phone == "" || ask.URL == "" {
+// active is the active orders of a number, at least one, in the system's order.
+func (s *System) active(ctx context.Context, ask Request, phone pbx.Phone) ([]*pbx.Order, error) {
+	if phone == "" {
 		return nil, pbx.ErrNoOrder
 	}
 	orders, err := s.orders(ctx, ask, values{"phone": s.write(phone)})
 	if err != nil {
 		return nil, fmt.Errorf("order of %v: %w", phone, err)
 	}
-	for _, o := range orders {
-		if o.Status.Active() {
-			return &o, nil
-		}
+	orders = slices.DeleteFunc(orders, func(o *pbx.Order) bool { return !o.Status.Active() })
+	if len(orders) == 0 {
+		return nil, pbx.ErrNoOrder
 	}
-	return nil, pbx.ErrNoOrder
+	return orders, nil
 }
 
 // maxOrders is how many orders of one answer are looked at.
@@ -127,7 +122,7 @@ const maxOrders = 50
 
 // orders asks for one order or a list of them. 404 and nothing where the order
 // should be say that there is none.
-func (s *System) orders(ctx context.Context, ask Request, v values) ([]pbx.Order, error) {
+func (s *System) orders(ctx context.Context, ask Request, v values) ([]*pbx.Order, error) {
 	if ask.URL == "" {
 		return nil, pbx.ErrNoOrder
 	}
@@ -146,10 +141,10 @@ func (s *System) orders(ctx context.Context, ask Request, v values) ([]pbx.Order
 	if root.IsArray() {
 		found = root.Array()
 	}
-	var orders []pbx.Order
+	var orders []*pbx.Order
 	for _, one := range found[:min(len(found), maxOrders)] {
 		if order, _ := s.read(ctx, one); order.ID != "" {
-			orders = append(orders, order)
+			orders = append(orders, &order)
 		}
 	}
 	return orders, nil

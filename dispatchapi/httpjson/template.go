@@ -21,16 +21,6 @@ var Placeholders = []string{"phone", "line", "order_id", "call_id", "kind", "ans
 
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// Unknown is the first name in braces that stands for nothing; empty: none.
-func Unknown(template string) string {
-	for _, m := range placeholder.FindAllStringSubmatch(template, -1) {
-		if !slices.Contains(Placeholders, m[1]) {
-			return m[1]
-		}
-	}
-	return ""
-}
-
 // values are what placeholders stand for; one without a value is empty.
 type values map[string]string
 

@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"cabline/pbx"
 )
 
 // Dispatch is the dispatch system. Only the section of its kind is used; rules
@@ -16,6 +14,7 @@ type Dispatch struct {
 	Events Events `yaml:"events"`
 
 	Taximaster Taximaster `yaml:"taximaster"`
+	HTTPJSON   HTTPJSON   `yaml:"httpjson"`
 }
 
 // Events is where programs of the firm are told of calls.
@@ -35,7 +34,7 @@ type TLS struct {
 }
 
 // dispatchKinds are the dispatch systems there are.
-var dispatchKinds = []string{"orderbook", "taximaster"}
+var dispatchKinds = []string{"orderbook", "taximaster", "httpjson"}
 
 func (r *reader) dispatch(c *Config, env Env) {
 	d := &c.Dispatch
@@ -45,8 +44,11 @@ func (r *reader) dispatch(c *Config, env Env) {
 		r.problem(r.at[d], "dispatch: token missing; set it in dispatch.token or CABLINE_DISPATCH_TOKEN")
 	}
 	r.events(&d.Events, env)
-	if d.Kind == "taximaster" {
+	switch d.Kind {
+	case "taximaster":
 		r.taximaster(&d.Taximaster, env)
+	case "httpjson":
+		r.httpJSON(&d.HTTPJSON, env)
 	}
 }
 
@@ -59,12 +61,8 @@ func (r *reader) events(e *Events, env Env) {
 	if e.Secret == "" {
 		r.problem(r.at[&e.URL], "dispatch.events: secret missing, which events are signed with; set it in dispatch.events.secret or CABLINE_EVENTS_SECRET")
 	}
-	var known []string
-	for _, k := range pbx.EventKinds {
-		known = append(known, string(k))
-	}
 	for i := range e.Kinds {
-		r.oneOf("dispatch.events.kinds", &e.Kinds[i], known)
+		r.oneOf("dispatch.events.kinds", &e.Kinds[i], eventNames())
 	}
 }
 
@@ -93,6 +91,7 @@ func fromEnv(env Env, name string, secret *Secret) {
 
 // secrets are those of the dispatch system.
 func (d *Dispatch) secrets() []string {
-	t := &d.Taximaster
-	return []string{d.Token.Reveal(), d.Events.Secret.Reveal(), t.TAPIKey.Reveal(), t.CommonKey.Reveal(), t.Oktell.Password.Reveal()}
+	t, h := &d.Taximaster, &d.HTTPJSON
+	return []string{d.Token.Reveal(), d.Events.Secret.Reveal(), t.TAPIKey.Reveal(), t.CommonKey.Reveal(), t.Oktell.Password.Reveal(),
+		h.Secret.Reveal(), h.Auth.Secret.Reveal()}
 }

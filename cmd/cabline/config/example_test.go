@@ -21,6 +21,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	want.Trunks, want.Lines, want.Operators = got.Trunks, got.Lines, got.Operators
 	got.Outgoing.Allow, got.Web.Origins, got.SIP.DNS, got.Dispatch.Events.Kinds = nil, nil, nil, nil // an empty list and none are the same
 	got.Dispatch.Taximaster.States, got.Dispatch.Taximaster.Answers, got.Dispatch.Taximaster.Oktell.Scripts = nil, nil, nil
+	want.Dispatch.HTTPJSON = got.Dispatch.HTTPJSON // a whole one, to show how it is done
 	if d := diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -34,7 +35,7 @@ func TestTheExampleHasEveryKeyAndNoOther(t *testing.T) {
 	there := map[string]bool{}
 	keysIn("", file.Docs[0].Body, there)
 	wanted := map[string]bool{}
-	keysOfType("", reflect.TypeFor[Config](), wanted)
+	keysOfType("", reflect.TypeFor[Config](), wanted, map[reflect.Type]bool{})
 	for key := range wanted {
 		if !there[key] {
 			t.Errorf("%s is not in the example", key)
@@ -84,11 +85,17 @@ func keysIn(name string, n ast.Node, to map[string]bool) {
 	}
 }
 
-func keysOfType(name string, typ reflect.Type, to map[string]bool) {
+// keysOfType is the keys of a section; those of a section that has a like
+// stand where its first is.
+func keysOfType(name string, typ reflect.Type, to map[string]bool, seen map[reflect.Type]bool) {
+	if seen[typ] {
+		return
+	}
+	seen[typ] = true
 	for i := range typ.NumField() {
 		field := typ.Field(i)
 		if field.Anonymous {
-			keysOfType(name, field.Type, to)
+			keysOfType(name, field.Type, to, seen)
 			continue
 		}
 		key := field.Tag.Get("yaml")
@@ -101,7 +108,7 @@ func keysOfType(name string, typ reflect.Type, to map[string]bool) {
 			inner = inner.Elem()
 		}
 		if inner.Kind() == reflect.Struct {
-			keysOfType(name+key+".", inner, to)
+			keysOfType(name+key+".", inner, to, seen)
 		}
 	}
 }

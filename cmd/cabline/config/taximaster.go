@@ -3,8 +3,6 @@ package config
 import (
 	"net/netip"
 	"strings"
-
-	"cabline/pbx"
 )
 
 // Taximaster is Такси-Мастер, asked over its TM API and answered as Oktell.
@@ -56,19 +54,14 @@ func (r *reader) taximaster(t *Taximaster, env Env) {
 		r.problem(r.at[t], "dispatch.taximaster: key missing, which requests are signed with; set it in dispatch.taximaster.tapi_key or CABLINE_TAXIMASTER_TAPI_KEY")
 	}
 	r.oneOf("dispatch.taximaster.numbers", &t.Numbers, []string{"national", "plain", "e164"})
-	var statuses []string
-	for _, s := range pbx.Statuses {
-		statuses = append(statuses, string(s))
-	}
 	for i := range t.States {
-		r.oneOf("dispatch.taximaster.states", &t.States[i].Status, statuses)
+		r.oneOf("dispatch.taximaster.states", &t.States[i].Status, statusNames())
 	}
 	for i := range t.Oktell.Scripts {
-		r.oneOf("dispatch.taximaster.oktell.scripts", &t.Oktell.Scripts[i].Status, statuses)
+		r.oneOf("dispatch.taximaster.oktell.scripts", &t.Oktell.Scripts[i].Status, statusNames())
 	}
 	for i := range t.Answers {
-		r.oneOf("dispatch.taximaster.answers", &t.Answers[i].Answer, []string{string(pbx.AnswerComingOut),
-			string(pbx.AnswerFiveMinutes), string(pbx.AnswerCancel), string(pbx.AnswerKeepLooking)})
+		r.oneOf("dispatch.taximaster.answers", &t.Answers[i].Answer, answerNames)
 	}
 	unique(r, "dispatch.taximaster.states", t.States, func(s *TaximasterState) *int { return &s.ID })
 	unique(r, "dispatch.taximaster.answers", t.Answers, func(a *TaximasterAnswer) *string { return &a.Answer })
