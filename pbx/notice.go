@@ -120,7 +120,8 @@ type NoticeStore interface {
 	// newest is superseded at once; older ones that wait are superseded by it.
 	AcceptNotice(ctx context.Context, r NoticeRecord, why string) (stored NoticeRecord, known bool, err error)
 	// MoveNotice writes r as it stands and a step of its journal, if the notice
-	// is in the state from; moved is false where it is not.
+	// is in the state from; moved is false where it is not. One that would wait
+	// again while there is newer news of its order is superseded instead.
 	MoveNotice(ctx context.Context, from NoticeState, r NoticeRecord, what string) (moved bool, err error)
 	// HoldNotice has a waiting notice wait until a time; the journal has no step.
 	HoldNotice(ctx context.Context, id int64, until time.Time) error

@@ -118,8 +118,12 @@ func (a *Autodial) ring(ctx context.Context, call *Call, t *told, due time.Time)
 }
 
 // step writes down what is about to happen. A notice that cannot be written down
-// is not told: the next process would tell it again.
+// is not told: the next process would tell it again. One that nobody is called
+// about stays what it is, though it is told to a client who has just answered.
 func (a *Autodial) step(ctx context.Context, t *told, to NoticeState, what string) error {
+	if t.State.Over() {
+		return nil
+	}
 	from := t.State
 	t.State = to
 	if !a.move(ctx, from, &t.NoticeRecord, what) {

@@ -115,13 +115,22 @@ func journal(ctx context.Context, tx *sql.Tx, id int64, at time.Time, state pbx.
 // MoveNotice implements pbx.NoticeStore.
 func (s *Store) MoveNotice(ctx context.Context, from pbx.NoticeState, r pbx.NoticeRecord, what string) (moved bool, err error) {
 	now := time.Now()
-	if r.State.Over() && r.Ended.IsZero() {
-		r.Ended = now
-	}
-	if r.State != pbx.NoticeWaiting {
-		r.Due = time.Time{}
-	}
 	err = s.Write(ctx, func(tx *sql.Tx) error {
+		if r.State == pbx.NoticeWaiting {
+			newer, found, err := newerNotice(ctx, tx, r)
+			if err != nil {
+				return err
+			}
+			if found {
+				r.State, what = pbx.NoticeSuperseded, what+"; "+string(newer.Status)+" came meanwhile"
+			}
+		}
+		if r.State.Over() && r.Ended.IsZero() {
+			r.Ended = now
+		}
+		if r.State != pbx.NoticeWaiting {
+			r.Due = time.Time{}
+		}
 		done, err := tx.ExecContext(ctx, `UPDATE notices SET state = ?, due = ?, tries = ?, interrupted = ?, call_id = ?, answer = ?, machine = ?, ended = ?
 			WHERE id = ? AND state = ?`, string(r.State), Micros(r.Due), r.Tries, r.Interrupted, r.CallID, string(r.Answer), r.Machine, Micros(r.Ended), r.ID, string(from))
 		if err != nil {
@@ -192,12 +201,15 @@ func (s *Store) NoticesFor(ctx context.Context, phone pbx.Phone) ([]pbx.NoticeRe
 
 // NewerNotice implements pbx.NoticeStore.
 func (s *Store) NewerNotice(ctx context.Context, r pbx.NoticeRecord) (newer pbx.NoticeRecord, found bool, err error) {
-	newer, found, err = findNotice(ctx, s.readers, "WHERE order_id = ? AND (version, id) > (?, ?) ORDER BY version DESC, id DESC LIMIT 1",
-		r.OrderID, r.Version, r.ID)
+	newer, found, err = newerNotice(ctx, s.readers, r)
 	if err != nil {
 		return newer, false, fmt.Errorf("read notices: %w", s.Explain(err))
 	}
 	return newer, found, nil
+}
+
+func newerNotice(ctx context.Context, db querier, r pbx.NoticeRecord) (newer pbx.NoticeRecord, found bool, err error) {
+	return findNotice(ctx, db, "WHERE order_id = ? AND (version, id) > (?, ?) ORDER BY version DESC, id DESC LIMIT 1", r.OrderID, r.Version, r.ID)
 }
 
 // HasNotice implements pbx.NoticeStore.
