@@ -342,7 +342,7 @@ func (s *Server) connected(p path) bool {
 	if p.flow == "" || p.network == "UDP" {
 		return true
 	}
-	conn, err := s.transport.GetConnection(p.network, p.flow)
+	conn, err := s.connectionTo(p.network, p.flow)
 	if err != nil {
 		return false
 	}

@@ -85,6 +85,7 @@ type connection struct {
 	lull    lull // of what is read; one goroutine reads
 	writing sync.Mutex
 	trusted atomic.Pointer[trust] // who the peer has shown to be
+	over    atomic.Bool           // nothing more can be read
 	guard   func(message []byte) ([]byte, error)
 }
 
@@ -127,6 +128,9 @@ func (c *connection) Read(buf []byte) (int, error) {
 		if err == nil {
 			err = c.SetReadDeadline(time.Now().Add(idle))
 		}
+		if err != nil {
+			c.over.Store(true)
+		}
 		if len(messages) > 0 || err != nil {
 			return len(messages), err
 		}
@@ -152,6 +156,7 @@ func (c *connection) Write(message []byte) (int, error) {
 }
 
 func (c *connection) Close() error {
+	c.over.Store(true)
 	err := c.Conn.Close()
 	c.closed()
 	return err
@@ -199,6 +204,20 @@ func (o *opened) give(conn net.Conn) error {
 	}
 }
 
+// connectionTo is the connection to an address; an error: there is none. sipgo
+// ends the transactions of one that broke before it forgets it.
+func (s *Server) connectionTo(network, addr string) (wire.Connection, error) {
+	known, err := s.transport.GetConnection(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if stream, ok := known.(*wire.TCPConnection); ok && stream.Conn.(*connection).over.Load() {
+		_, _ = known.TryClose()
+		return nil, net.ErrClosed
+	}
+	return known, nil
+}
+
 // connectTime is how long a look-up and a connection to a carrier may take.
 const connectTime = 5 * time.Second
 
@@ -206,7 +225,7 @@ const connectTime = 5 * time.Second
 // it is the carrier who is at its other end. local is our end of it. Connections
 // are shared by all that goes to the same address, in both directions (RFC 5923).
 func (s *Server) connect(ctx context.Context, network string, to netip.AddrPort, whom *trust) (local netip.AddrPort, err error) {
-	known, err := s.transport.GetConnection(network, to.String())
+	known, err := s.connectionTo(network, to.String())
 	if err != nil {
 		// Who waits may give up; the others that wait for the same do not.
 		opening := s.opening.DoChan(network+to.String(), func() (any, error) {
@@ -221,7 +240,7 @@ func (s *Server) connect(ctx context.Context, network string, to netip.AddrPort,
 			err = context.Cause(ctx)
 		}
 		if err == nil {
-			known, err = s.transport.GetConnection(network, to.String())
+			known, err = s.connectionTo(network, to.String())
 		}
 		if err != nil {
 			return local, fmt.Errorf("connect to %s: %w: %w", to, pbx.ErrUnreachable, err)
