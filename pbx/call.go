@@ -75,6 +75,9 @@ func (c *Call) show() {
 		cdr.Legs[i] = c.record(i, leg)
 	}
 	card := Card{CallID: cdr.ID, Phone: cdr.From, Line: c.line.Number, Branch: c.line.Branch, Tariff: c.line.Tariff, Order: c.order}
+	if len(cdr.Legs) > 0 {
+		card.Party = cdr.Legs[0].Party
+	}
 	c.seen.Store(&view{cdr: cdr, card: card})
 	c.changed()
 }

@@ -67,6 +67,7 @@ var endings = []struct {
 	{ErrNotAllowed, "not allowed"},
 	{ErrNoOrder, "no order"},
 	{errSuperseded, "superseded"},
+	{errWantsOperator, "operator wanted"},
 	{ErrHungUp, "hung up"},
 	{context.DeadlineExceeded, "timeout"},
 	{context.Canceled, "cancelled"},

@@ -2,6 +2,7 @@ package pbx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cabline/prompts"
@@ -50,6 +51,9 @@ func (s *Switchboard) connect(ctx context.Context, call *Call) error {
 		Number: call.order.Phone, Trunk: call.line.Trunk, From: call.line.Number,
 	}, s.Limits.ClientRing)
 	if err != nil {
+		if !errors.Is(err, ErrNoChannel) {
+			s.missedCall(ctx, call, RoleClient)
+		}
 		return err
 	}
 	ctx, done := attend(ctx, client)

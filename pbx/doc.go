@@ -6,6 +6,7 @@
 // its [Call]:
 //
 //	inbound.go   a client calls: the order, the menu, the driver or an operator
+//	callback.go  a client or driver calls who wants the other one of the order
 //	connect.go   client and driver are joined on request of the dispatch system
 //	forward.go   a line that goes straight to a number
 //	outgoing.go  an operator calls out

@@ -23,13 +23,14 @@ func (s *Switchboard) inbound(ctx context.Context, client Leg, a Arrival, line L
 		call.add(client, RoleClient)
 
 		s.findOrder(ctx, call)
+		back := s.callback(ctx, call)
 		if err := client.Answer(ctx); err != nil {
 			return fmt.Errorf("answer client: %w", err)
 		}
 		if err := call.say(ctx, client, cutThrough); err != nil {
 			return err
 		}
-		served, err := s.selfService(ctx, call, client)
+		served, err := s.selfService(ctx, call, client, back)
 		if served || err != nil {
 			return err
 		}
@@ -39,8 +40,12 @@ func (s *Switchboard) inbound(ctx context.Context, client Leg, a Arrival, line L
 
 // selfService is all that needs no operator. A fault of ours in it costs the
 // client the menu, not the call: they go to a human like everybody not served.
-func (s *Switchboard) selfService(ctx context.Context, call *Call, client Leg) (served bool, err error) {
+func (s *Switchboard) selfService(ctx context.Context, call *Call, client Leg, back *callback) (served bool, err error) {
 	err = survive(ctx, call, func(ctx context.Context, call *Call) error {
+		if back != nil {
+			served, err = s.callBack(ctx, call, client, back)
+			return err
+		}
 		want, err := s.askClient(ctx, call, client)
 		if err != nil || want != toDriver {
 			return err
@@ -72,7 +77,7 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 	defer cancel()
 	started := time.Now()
 	order, err := within(ask, s.Dispatch.OrderByPhone, call.cdr.From)
-	if err == nil && order == nil {
+	if err == nil && (order == nil || order.Driver == call.cdr.From) { // a driver who has written a ride down himself
 		err = ErrNoOrder
 	}
 	if s.LookedUp != nil {
@@ -183,42 +188,4 @@ func (c *Call) say(ctx context.Context, leg Leg, what media.Speech) error {
 		return fmt.Errorf("say: %w", err)
 	}
 	return nil
-}
-
-// driver lets the client talk to the driver of the call's order. When the
-// driver cannot be reached it says why, and the client is not served yet.
-func (s *Switchboard) driver(ctx context.Context, call *Call, client Leg, intro prompts.ID) (served bool, err error) {
-	driver, err := s.reachDriver(ctx, call, client, intro)
-	switch {
-	case err == nil:
-		call.enter(StateTalking, "talk to driver")
-		return true, call.join(ctx, client, driver)
-	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
-	}
-	return false, call.say(ctx, client, call.voice.Say(apology(err)))
-}
-
-// reachDriver dials the driver while the client hears ringback, or what the
-// driver's network has to say. The driver sees the number the client dialled, the client hears nobody's.
-func (s *Switchboard) reachDriver(ctx context.Context, call *Call, client Leg, intro prompts.ID) (Leg, error) {
-	if call.cdr.To == "" {
-		call.cdr.To = call.order.Driver
-	}
-	call.cdr.State = StateCallingDriver
-	sound := sounding(ctx, client, call.voice.Say(intro), ringback)
-	defer sound.stop()
-	return s.dial(ctx, call, RoleDriver, Endpoint{
-		Number: call.order.Driver, Trunk: call.line.Trunk, From: call.line.Number, Early: sound,
-	}, s.Limits.DriverRing)
-}
-
-func apology(err error) prompts.ID {
-	switch {
-	case errors.Is(err, ErrBusy):
-		return prompts.DriverBusy
-	case errors.Is(err, ErrNoAnswer):
-		return prompts.DriverNoAnswer
-	}
-	return prompts.DriverUnreachable
 }

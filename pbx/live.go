@@ -12,6 +12,7 @@ import (
 type Card struct {
 	CallID string
 	Phone  Phone
+	Party  Role // whose number that is
 	Line   Phone
 	Branch string
 	Tariff string

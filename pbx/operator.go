@@ -73,12 +73,7 @@ func (s *Switchboard) firstOperator(ctx context.Context, call *Call, client Leg)
 			if ringing++; ringing == 1 {
 				sound.change(ringback)
 			}
-			to := Endpoint{Operator: o.Login, From: call.cdr.From, CallID: call.cdr.ID, Hidden: call.hiddenFrom("", o.Login)}
-			if s.Masking.Operators {
-				to.From, to.Name = "", call.cdr.From.String()
-			} else if s.CardLink != nil {
-				to.Link = s.CardLink(o.Login, call.seen.Load().card)
-			}
+			to := s.toOperator(call, o.Login)
 			call.aside.Go(func() { s.ringOperator(ring, ticket, to, results) })
 		case r := <-results:
 			if r.err == nil {

@@ -100,6 +100,13 @@ type Car struct {
 	Color, Mark, Model, Plate string
 }
 
+// DriverHistory is a dispatch system that remembers a driver's orders.
+type DriverHistory interface {
+	// LastOrderByDriver returns the newest order a driver had, active or not, or
+	// ErrNoOrder.
+	LastOrderByDriver(ctx context.Context, driver Phone) (*Order, error)
+}
+
 // ErrNoOrder is returned when the dispatch system answered that there is none.
 var ErrNoOrder = errors.New("no order")
 

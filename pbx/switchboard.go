@@ -22,6 +22,7 @@ type Switchboard struct {
 	Lines    []Line
 	Limits   Limits
 	Masking  Masking
+	Windows  Windows // nil: nobody is called back
 	// MayDial lists the beginnings of numbers ("+7") that operators may dial
 	// besides the clients and drivers of active orders.
 	MayDial []string

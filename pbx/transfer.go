@@ -81,9 +81,7 @@ func (s *Switchboard) colleague(ctx context.Context, call *Call, login string) (
 	if err := s.desk.ask(login, call.cdr.ID); err != nil {
 		return nil, err
 	}
-	leg, err := s.dial(ctx, call, RoleOperator, Endpoint{
-		Operator: login, From: call.cdr.From, CallID: call.cdr.ID,
-	}, s.Limits.OperatorRing)
+	leg, err := s.dial(ctx, call, RoleOperator, s.toOperator(call, login), s.Limits.OperatorRing)
 	if err != nil {
 		s.desk.giveBack(login, call.cdr.ID)
 	}

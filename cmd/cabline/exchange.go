@@ -130,7 +130,9 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 		return nil, err
 	}
 	board := &pbx.Switchboard{
-		Dispatch: x.dispatch,
+		Dispatch: x.dispatch.Dispatch,
+		Windows:  x.store,
+		Masking:  maskingOf(cfg.Masking),
 		Store:    x.metrics.Store(x.store),
 		Voices:   voices,
 		Language: cfg.Firm.Language,

@@ -49,6 +49,21 @@ func (b *Book) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.Ord
 	return b.active(ctx, "driver_phone", driver, maxOfDriver)
 }
 
+// LastOrderByDriver implements pbx.DriverHistory.
+func (b *Book) LastOrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
+	if driver == "" {
+		return nil, pbx.ErrNoOrder
+	}
+	found, err := b.find(ctx, "SELECT "+columns+" FROM orders WHERE driver_phone = ? ORDER BY id DESC LIMIT 1", driver.Dialable())
+	if err == nil && len(found) == 0 {
+		err = pbx.ErrNoOrder
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last order of %v: %w", driver, b.db.Explain(err))
+	}
+	return found[0], nil
+}
+
 // active looks for a number in one of the columns of numbers, the newest first.
 func (b *Book) active(ctx context.Context, column string, number pbx.Phone, limit int) ([]*pbx.Order, error) {
 	if number == "" { // orders without a driver have an empty one

@@ -68,6 +68,27 @@ func TestAnOrderIsReadBackWhole(t *testing.T) {
 	}
 }
 
+func TestADriverHasSeveralOrdersAndALastOne(t *testing.T) {
+	b := newBook(t)
+	const driver pbx.Phone = "+79035550001"
+	create(t, b, pbx.Order{Phone: "+79161234567", Driver: driver, Status: pbx.StatusInProgress})
+	create(t, b, pbx.Order{Phone: "+79161234568", Driver: driver, Status: pbx.StatusAcceptedNext})
+	create(t, b, pbx.Order{Phone: "+79161234569", Driver: driver, Status: pbx.StatusCompleted})
+	create(t, b, pbx.Order{Phone: "+79161234560", Driver: "+79035550002"})
+	all, err := b.OrdersByDriver(t.Context(), driver)
+	if err != nil || len(all) != 2 || all[0].ID != "2" || all[1].ID != "1" {
+		t.Errorf("active: %v %v", all, err)
+	}
+	if last, err := b.LastOrderByDriver(t.Context(), driver); err != nil || last.ID != "3" {
+		t.Errorf("the last: %v %v", last, err)
+	}
+	for _, nobody := range []pbx.Phone{"", "+79161234567"} {
+		if _, err := b.LastOrderByDriver(t.Context(), nobody); !errors.Is(err, pbx.ErrNoOrder) {
+			t.Errorf("of %v: %v", nobody, err)
+		}
+	}
+}
+
 func TestAClientHasTheNewestActiveOrder(t *testing.T) {
 	for _, status := range pbx.Statuses {
 		t.Run("when the newer is "+string(status), func(t *testing.T) {

@@ -394,6 +394,51 @@ func (s *Store) CDRs() []pbx.CDR {
 	return append([]pbx.CDR(nil), s.cdrs...)
 }
 
+// Windows remembers windows.
+type Windows struct {
+	mu  sync.Mutex
+	all []pbx.Window
+}
+
+// OpenWindow implements pbx.Windows.
+func (s *Windows) OpenWindow(_ context.Context, w pbx.Window) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(slices.DeleteFunc(s.all, func(o pbx.Window) bool {
+		return o.OrderID == w.OrderID && o.Missed == w.Missed && o.Client == w.Client && o.Driver == w.Driver
+	}), w)
+	return nil
+}
+
+// WindowsOf implements pbx.Windows.
+func (s *Windows) WindowsOf(_ context.Context, number pbx.Phone, now time.Time) (found []pbx.Window, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.all {
+		if (w.Client == number || w.Driver == number) && now.Before(w.Until) {
+			found = append(found, w)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b pbx.Window) int { return b.Opened.Compare(a.Opened) })
+	return found, nil
+}
+
+// CloseMissed implements pbx.Windows.
+func (s *Windows) CloseMissed(_ context.Context, client, driver pbx.Phone) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = slices.DeleteFunc(s.all, func(w pbx.Window) bool { return w.Missed != "" && w.Client == client && w.Driver == driver })
+	return nil
+}
+
+// CloseLostItem implements pbx.Windows.
+func (s *Windows) CloseLostItem(_ context.Context, orderID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = slices.DeleteFunc(s.all, func(w pbx.Window) bool { return w.Missed == "" && w.OrderID == orderID })
+	return nil
+}
+
 // Voice says everything in one clip of two seconds, named after what it says.
 type Voice struct{}
 

@@ -29,6 +29,7 @@ type Config struct {
 	Dispatch  Dispatch   `yaml:"dispatch"`
 	Outgoing  Outgoing   `yaml:"outgoing"`
 	Notices   Notices    `yaml:"notices"`
+	Masking   Masking    `yaml:"masking"`
 	Prompts   string     `yaml:"prompts"` // folder of own recordings and texts; empty: none
 	Timeouts  Timeouts   `yaml:"timeouts"`
 	Log       Log        `yaml:"log"`
@@ -173,6 +174,7 @@ func Default() *Config {
 		Notices: defaultNotices(),
 		Dispatch: Dispatch{Kind: "orderbook", Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},
 			HTTPJSON: HTTPJSON{Numbers: "e164", Retries: 1, Auth: HTTPAuth{Kind: "none"}}},
+		Masking: defaultMasking(),
 		Timeouts: Timeouts{
 			OrderLookup:  time.Second,
 			KeyWait:      5 * time.Second,

@@ -15,7 +15,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 	}{
 		{"a key misspelt at the top", "operators:", "oprators:", `11:1: unknown key "oprators"; did you mean "operators"?`},
 		{"a key misspelt inside", "branch: Центр", "brunch: Центр", `9:46: unknown key "brunch"; did you mean "branch"?`},
-		{"a key nothing is like", "rtp:", "xyzzy:", `4:1: unknown key "xyzzy"; known: data, firm, sip, rtp, web, trunks, lines, operators, dispatch, outgoing, notices, prompts, timeouts, log`},
+		{"a key nothing is like", "rtp:", "xyzzy:", `4:1: unknown key "xyzzy"; known: data, firm, sip, rtp, web, trunks, lines, operators, dispatch, outgoing, notices, masking, prompts, timeouts, log`},
 		{"a key twice", "dispatch:", "data: x\ndispatch:", `13:1: the key "data" is here a second time`},
 		{"a list for a value", "data: ./data", "data: [a]", `1:7: data: want one value, not a list`},
 		{"keys for a value", "data: ./data", "data: {a: b}", `1:7: data: want one value, not keys with values`},

@@ -33,6 +33,7 @@ func (r *reader) rules(c *Config, env Env) {
 	r.oneOf("log.format", &c.Log.Format, []string{"auto", "console", "json"})
 	r.timeouts(&c.Timeouts)
 	r.notices(&c.Notices)
+	r.masking(&c.Masking)
 	if (c.Web.Cert == "") != (c.Web.Key == "") {
 		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
 	}
