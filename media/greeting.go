@@ -12,6 +12,7 @@ import (
 // a person: a machine speaks on without waiting, a person says a word and
 // listens. It is a Sink, to be plugged into the party's port.
 type Greeting struct {
+	law     Transcoder
 	mu      sync.Mutex
 	speech  time.Duration // of what is being said now, its breaths included
 	quiet   time.Duration // since the last sound
@@ -48,10 +49,8 @@ func (g *Greeting) WriteRTP(p *Packet) {
 	if p.Event || len(p.Payload()) == 0 {
 		return
 	}
+	g.law.Turn(p, PCMA)
 	decode := g711.DecodeALaw
-	if p.Codec == PCMU {
-		decode = g711.DecodeMuLaw
-	}
 	var square, middle, errors float64
 	var before, last float64
 	samples := p.Payload()

@@ -24,27 +24,23 @@ const (
 // Codec is an encoding of audio in RTP.
 type Codec uint8
 
-// The codecs of RFC 3551 which every carrier has. The zero value is A-law, the
-// one Russian carriers offer first.
+// The codecs, of RFC 3551. The zero value is A-law, the one Russian carriers
+// offer first. All have a byte for each tick of a clock of 8000 a second, G.722
+// too, which stands for two samples (RFC 3551 §4.5.2).
 const (
 	PCMA Codec = iota // G.711 A-law, static payload type 8
 	PCMU              // G.711 µ-law, static payload type 0
+	G722              // G.722 at 64 kbit/s, static payload type 9: 7 kHz of sound
 )
 
 // PayloadType is the static payload type of RFC 3551, table 4.
 func (c Codec) PayloadType() uint8 {
-	if c == PCMU {
-		return 0
-	}
-	return 8
+	return [...]uint8{PCMA: 8, PCMU: 0, G722: 9}[c]
 }
 
 // String is the encoding name as in SDP's rtpmap.
 func (c Codec) String() string {
-	if c == PCMU {
-		return "PCMU"
-	}
-	return "PCMA"
+	return [...]string{PCMA: "PCMA", PCMU: "PCMU", G722: "G722"}[c]
 }
 
 // Digit is one key of the telephone: '0' to '9', '*', '#', 'A' to 'D'.

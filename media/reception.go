@@ -97,8 +97,11 @@ func (r *Reception) Sound(p *Packet) {
 // among its first.
 func soundless(p *Packet) bool {
 	flip, most := byte(0x55), byte(1) // A-law: levels 8, 24, …
-	if p.Codec == PCMU {
+	switch p.Codec {
+	case PCMU:
 		flip, most = 0xff, 3 // µ-law: 0, 8, 16, 24, …
+	case G722:
+		return false // not known without decoding
 	}
 	for _, b := range p.Payload() {
 		if (b^flip)&0x7f > most {

@@ -5,12 +5,14 @@ import (
 
 	"cabline/media/dtmf"
 	"cabline/media/g711"
+	"cabline/media/g722"
 )
 
 // tones looks for keys in the sound of a party.
 type tones struct {
 	detector dtmf.Detector
 	samples  [FrameSize]int16
+	wide     g722.Decoder
 	source   uint32
 	next     uint32 // the timestamp at which its sound goes on
 }
@@ -71,14 +73,15 @@ func (t *tones) follow(p *Packet) bool {
 func (t *tones) decode(payload []byte, c Codec) (samples []int16, rest []byte) {
 	n := min(len(payload), len(t.samples))
 	samples = t.samples[:n]
-	if c == PCMU {
-		for i, b := range payload[:n] {
-			samples[i] = g711.DecodeMuLaw(b)
-		}
-	} else {
-		for i, b := range payload[:n] {
-			samples[i] = g711.DecodeALaw(b)
-		}
+	decode := g711.DecodeALaw
+	switch c {
+	case PCMU:
+		decode = g711.DecodeMuLaw
+	case G722:
+		decode = t.wide.Decode
+	}
+	for i, b := range payload[:n] {
+		samples[i] = decode(b)
 	}
 	return samples, payload[n:]
 }

@@ -29,6 +29,7 @@ type negotiation struct {
 	profile string // of the audio's m= line
 	mux     bool   // RTCP on the port of RTP (RFC 5761)
 	sdes    sdes
+	codecs  []codec // ours, best first
 }
 
 // begin is before anything is agreed on.
@@ -38,6 +39,24 @@ func (n *negotiation) begin(o Options) {
 	if o.SRTP == SRTPRequired {
 		n.profile = "RTP/SAVP"
 	}
+	if len(o.Codecs) == 0 {
+		o.Codecs = []media.Codec{media.PCMA, media.PCMU}
+	}
+	n.codecs = make([]codec, len(o.Codecs))
+	for i, c := range o.Codecs {
+		n.codecs[i] = codec{c, c.PayloadType()}
+	}
+}
+
+// best is the party's codec which we like best: that two legs speak the same,
+// without transcoding, counts for more than what one of them would like.
+func (n *negotiation) best(theirs []codec) codec {
+	for _, ours := range n.codecs {
+		if i := slices.IndexFunc(theirs, func(c codec) bool { return c.Codec == ours.Codec }); i >= 0 {
+			return theirs[i]
+		}
+	}
+	return theirs[0]
 }
 
 // Offer is the SDP for an INVITE or re-INVITE we send, or for the 200 to one
@@ -52,7 +71,7 @@ func (p *Port) Offer() ([]byte, error) {
 		event = 0
 	}
 	var body strings.Builder
-	p.audioLine(&body, []codec{{media.PCMA, media.PCMA.PayloadType()}, {media.PCMU, media.PCMU.PayloadType()}}, event, sendrecv, n.sdes.offer())
+	p.audioLine(&body, n.codecs, event, sendrecv, n.sdes.offer())
 	return n.describe(body.String()), nil
 }
 
@@ -71,11 +90,7 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 	n := &p.talk
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	chosen := there.codecs[0]
-	if i := slices.IndexFunc(there.codecs, func(c codec) bool { return c.Codec == media.PCMA }); i >= 0 {
-		chosen = there.codecs[i] // the one of carriers: two such legs need no transcoding
-	}
-	there.codecs = []codec{chosen}
+	there.codecs = []codec{n.best(there.codecs)}
 	event := uint8(0)
 	if len(there.events) > 0 {
 		event = there.events[0]
@@ -122,7 +137,7 @@ func (p *Port) Accept(answer []byte) error {
 
 // read finds the party in its SDP.
 func (p *Port) read(lines []mediaLine) (party, error) {
-	there, err := find(lines, p.talk.sdes.want)
+	there, err := find(lines, p.talk.sdes.want, p.talk.codecs)
 	if err != nil {
 		return party{}, err
 	}
@@ -175,10 +190,7 @@ func (p *Port) agree(there party, secret sdes) error {
 }
 
 func kindOf(c media.Codec) kind {
-	if c == media.PCMU {
-		return mulaw
-	}
-	return alaw
+	return [...]kind{media.PCMA: alaw, media.PCMU: mulaw, media.G722: wide}[c]
 }
 
 // audioLine writes our m= line with its attributes; event 0: none.

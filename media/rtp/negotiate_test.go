@@ -306,7 +306,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil || len(ours) != len(theirs) || len(answer) > 4096 {
 			t.Errorf("answer is\n%s\n%v", answer, err)
 		}
-		if there, err := find(ours, SRTPOffered); err != nil || there.at.Port() != p.here || len(there.codecs) != 1 {
+		if there, err := find(ours, SRTPOffered, ourCodecs); err != nil || there.at.Port() != p.here || len(there.codecs) != 1 {
 			t.Errorf("answer is\n%s\n%v", answer, err)
 		}
 		for i := range ours {

@@ -12,6 +12,7 @@ type packing struct {
 	size   int // bytes of G.711 in each
 	next   uint32
 	source uint32
+	codec  media.Codec
 	packet media.Packet
 	filled int
 	buf    [media.HeaderSize + maxPacking + tailRoom]byte
@@ -39,10 +40,10 @@ func (k *packing) take(p *media.Packet, say func(*media.Packet)) {
 	switch {
 	case p.Source == k.source && gap < 0 && gap > -latest:
 		return // its place is taken
-	case p.Source != k.source || gap != 0 || p.Codec != k.packet.Codec:
+	case p.Source != k.source || gap != 0 || p.Codec != k.codec:
 		k.filled = 0
 	}
-	k.source, k.packet.Codec = p.Source, p.Codec
+	k.source, k.codec = p.Source, p.Codec
 	for rest, stamp := p.Payload(), p.Time; len(rest) > 0; {
 		if k.filled == 0 {
 			k.packet.Time, k.packet.Marker = stamp, p.Marker && stamp == p.Time
@@ -58,7 +59,7 @@ func (k *packing) take(p *media.Packet, say func(*media.Packet)) {
 // whole says a packet that is filled.
 func (k *packing) whole(say func(*media.Packet)) {
 	p := &k.packet
-	p.Buf, p.Start = k.buf[:media.HeaderSize+k.size], media.HeaderSize
+	p.Buf, p.Start, p.Codec = k.buf[:media.HeaderSize+k.size], media.HeaderSize, k.codec
 	p.Source = ^k.source // its numbers are not those of the events, which go as they are
 	say(p)
 	p.Seq++

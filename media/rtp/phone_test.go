@@ -53,6 +53,9 @@ func openPort(t testing.TB, r *Relay, l Latching) *Port {
 	return p
 }
 
+// ourCodecs is what the tests' phones can speak.
+var ourCodecs = []codec{{media.PCMA, 8}, {media.PCMU, 0}, {media.G722, 9}}
+
 // phone is a party of the tests: a plain socket, and packets made and read by
 // pion/rtp.
 type phone struct {
@@ -178,7 +181,7 @@ func (f *phone) hum(hz float64, frames int) {
 	for k := range frames {
 		payload := make([]byte, 160)
 		for i := range payload {
-			s := int16(8000 * math.Sin(2*math.Pi*hz*float64(k*160+i)/8000))
+			s := sample(hz, k*160+i)
 			if payload[i] = g711.EncodeALaw(s); f.packet.PayloadType == 0 {
 				payload[i] = g711.EncodeMuLaw(s)
 			}
@@ -207,6 +210,11 @@ func (f *phone) hears(c crypto) {
 	f.mu.Lock()
 	f.ears = ctx
 	f.mu.Unlock()
+}
+
+// sample is number n of a tone.
+func sample(hz float64, n int) int16 {
+	return int16(8000 * math.Sin(2*math.Pi*hz*float64(n)/8000))
 }
 
 // sdp is the phone's description with these payload types.
@@ -243,7 +251,7 @@ func (f *phone) call(p *Port, formats string, more ...string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	there, err := find(lines, f.srtp)
+	there, err := find(lines, f.srtp, ourCodecs)
 	if err != nil {
 		f.t.Fatal(err)
 	}

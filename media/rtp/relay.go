@@ -120,6 +120,7 @@ type Options struct {
 	Signalling netip.Addr
 	SRTP       Security
 	Keys       Keys
+	Codecs     []media.Codec // best first; none: PCMA and PCMU
 }
 
 // Keys is how pressed keys travel between a party and us. An event or an INFO

@@ -190,21 +190,27 @@ func TestAPacketIsRelayedWithoutAllocation(t *testing.T) {
 				a.call(pa, "8")
 				b.call(pb, formats)
 				media.Cross(pa, pb)
-				a.packet.Payload = make([]byte, 160)
-				packet, err := a.packet.Marshal()
-				if err != nil {
-					t.Fatal(err)
-				}
-				datagram := append(packet, make([]byte, tailRoom)...)[:len(packet)]
-				from := a.addr()
-				n := testing.AllocsPerRun(200, func() { pa.onRTP(datagram, from, time.Now()) })
-				// net's WriteToUDPAddrPort does not allocate either.
-				if n > 0 || pb.Stats().Sent < 200 {
-					t.Errorf("%v allocations a packet, %d sent", n, pb.Stats().Sent)
-				}
+				perPacket(t, a, pa, pb)
 			})
 		}
 	})
+}
+
+// perPacket fails unless a's packets go to pb without allocation.
+func perPacket(t *testing.T, a *phone, pa, pb *Port) {
+	t.Helper()
+	a.packet.Payload = make([]byte, 160)
+	packet, err := a.packet.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	datagram := append(packet, make([]byte, tailRoom)...)[:len(packet)]
+	from := a.addr()
+	n := testing.AllocsPerRun(200, func() { pa.onRTP(datagram, from, time.Now()) })
+	// net's WriteToUDPAddrPort does not allocate either.
+	if n > 0 || pb.Stats().Sent < 200 {
+		t.Errorf("%v allocations a packet, %d sent", n, pb.Stats().Sent)
+	}
 }
 
 func TestTheLastPacketsOfACallAreNotHeardInTheNext(t *testing.T) {

@@ -15,6 +15,7 @@ const (
 	unknown kind = iota
 	alaw
 	mulaw
+	wide    // G.722
 	event   // RFC 4733
 	comfort // comfort noise (RFC 3389): counted and not heard
 )
@@ -69,6 +70,8 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 		r.packet.Event = true
 	case mulaw:
 		r.packet.Codec = media.PCMU
+	case wide:
+		r.packet.Codec = media.G722
 	}
 	r.reception.Take(&r.packet, now)
 	switch r.kinds[payloadType] {

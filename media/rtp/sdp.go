@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +17,8 @@ import (
 // our own because pion/sdp refuses what gateways send: m=image for fax, a
 // missing t=, lines out of order.
 
-// ErrNoCodec says that the party offers no audio we can take: no G.711, or the
-// audio switched off.
+// ErrNoCodec says that the party offers no audio we can take: none of our
+// codecs, or the audio switched off.
 var ErrNoCodec = errors.New("no codec in common")
 
 // Limits of a description from outside.
@@ -198,7 +199,7 @@ type codec struct {
 
 // find is the first m= line which we can talk by; an encrypted one before all
 // others.
-func find(lines []mediaLine, want Security) (party, error) {
+func find(lines []mediaLine, want Security, ours []codec) (party, error) {
 	var problem error
 	var plain party
 	for i, m := range lines {
@@ -218,6 +219,9 @@ func find(lines []mediaLine, want Security) (party, error) {
 			return party{}, err
 		}
 		p.index = i
+		p.codecs = slices.DeleteFunc(p.codecs, func(theirs codec) bool {
+			return !slices.ContainsFunc(ours, func(c codec) bool { return c.Codec == theirs.Codec })
+		})
 		switch {
 		case len(p.codecs) == 0:
 			problem = cmp.Or(problem, error(ErrNoCodec))
@@ -268,6 +272,8 @@ func (m *mediaLine) party() (party, error) {
 			p.codecs = append(p.codecs, codec{media.PCMA, payloadType})
 		case "PCMU/8000", "PCMU/8000/1":
 			p.codecs = append(p.codecs, codec{media.PCMU, payloadType})
+		case "G722/8000", "G722/8000/1":
+			p.codecs = append(p.codecs, codec{media.G722, payloadType})
 		case "TELEPHONE-EVENT/8000", "TELEPHONE-EVENT/8000/1":
 			p.events = append(p.events, payloadType)
 		}
@@ -283,6 +289,8 @@ func (m *mediaLine) encoding(format string) string {
 		return "PCMU/8000"
 	case "8":
 		return "PCMA/8000"
+	case "9":
+		return "G722/8000"
 	}
 	return m.names[format]
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cabline/media"
-	"cabline/media/g711"
 )
 
 // tx is the way to the party.
@@ -18,11 +17,12 @@ type tx struct {
 	stream *media.Stream
 	secret *sealed // nil: packets go plain
 
-	to    netip.AddrPort // zero: not yet known
-	held  bool           // the party wants to hear nothing
-	codec media.Codec
-	audio uint8 // payload types as the party numbers them
-	event uint8
+	to     netip.AddrPort // zero: not yet known
+	held   bool           // the party wants to hear nothing
+	codec  media.Codec
+	turner media.Transcoder
+	audio  uint8 // payload types as the party numbers them
+	event  uint8
 
 	packing *packing // nil: as they come
 
@@ -53,14 +53,10 @@ func (t *tx) say(pk *media.Packet) {
 // send sends a packet. t.mu is held.
 func (t *tx) send(pk *media.Packet) {
 	payloadType := t.audio
-	switch {
-	case pk.Event:
+	if pk.Event {
 		payloadType = t.event
-	case pk.Codec == t.codec:
-	case t.codec == media.PCMU:
-		g711.ToMuLaw(pk.Payload())
-	default:
-		g711.ToALaw(pk.Payload())
+	} else {
+		t.turner.Turn(pk, t.codec)
 	}
 	octets := uint64(len(pk.Payload()))
 	out := t.stream.Head(pk, payloadType, time.Now())

@@ -132,6 +132,8 @@ func (e *ear) read(b []byte) bool {
 		e.packet.Codec = media.PCMA
 	case media.PCMU.PayloadType():
 		e.packet.Codec = media.PCMU
+	case media.G722.PayloadType():
+		e.packet.Codec = media.G722
 	default:
 		e.packet.Event = pt == e.event // which is 0, PCMU's, where there is none
 		return e.packet.Event

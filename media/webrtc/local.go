@@ -24,6 +24,7 @@ type local struct {
 	ufrag, pwd  string
 	fingerprint string
 	candidates  []string
+	ours        []media.Codec // best first
 
 	// Agreed with the browser; before that, what we offer.
 	sections []section
@@ -34,14 +35,15 @@ type local struct {
 }
 
 // newLocal is our SDP before anything is agreed on.
-func newLocal(ssrc uint32, fingerprint string) local {
+func newLocal(ssrc uint32, fingerprint string, codecs []media.Codec) local {
 	return local{
 		session:     rand.Uint64() >> 1, // RFC 8829 §5.2.1: 63 bits
 		ssrc:        ssrc,
 		fingerprint: fingerprint,
 		sections:    []section{{kind: "audio", proto: "UDP/TLS/RTP/SAVPF", mid: "0"}},
 		bundled:     true,
-		codecs:      []media.Codec{media.PCMA, media.PCMU},
+		ours:        codecs,
+		codecs:      codecs,
 		event:       ourEvent,
 	}
 }
@@ -50,9 +52,12 @@ func newLocal(ssrc uint32, fingerprint string) local {
 // which the browser has too, in our order: it sends in the first.
 func (l *local) agree(r *remote) {
 	l.sections, l.audioAt, l.bundled, l.event = r.sections, r.audio, r.bundled, r.event
-	l.codecs = slices.DeleteFunc([]media.Codec{media.PCMA, media.PCMU}, func(c media.Codec) bool {
-		return !slices.Contains(r.codecs, c)
-	})
+	l.codecs = l.common(r)
+}
+
+// common is those of our codecs which the browser has too.
+func (l *local) common(r *remote) []media.Codec {
+	return slices.DeleteFunc(slices.Clone(l.ours), func(c media.Codec) bool { return !slices.Contains(r.codecs, c) })
 }
 
 // write is our offer or answer: the audio, and a refusal of all else.

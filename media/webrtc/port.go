@@ -202,12 +202,12 @@ func (p *Port) Offer() ([]byte, error) {
 // (hold, back from hold, another network), and returns our answer. On an error
 // all stays as it was.
 func (p *Port) Answer(offer []byte) ([]byte, error) {
-	r, err := readRemote(offer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, err := p.read(offer)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.remote != nil && r.fingerprint != p.remote.fingerprint {
 		return nil, errors.New("the browser's certificate cannot change within a call")
 	}
@@ -218,6 +218,15 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 	}
 	p.agree(r)
 	return p.local.write(r.direction.seen(), p.setup), nil
+}
+
+// read reads the browser's SDP; p.mu is held.
+func (p *Port) read(text []byte) (*remote, error) {
+	r, err := readRemote(text)
+	if err == nil && len(p.local.common(r)) == 0 {
+		err = ErrNoCodec
+	}
+	return r, err
 }
 
 // answer lets pion take a new connection, or an ICE restart of the one it has.
@@ -234,12 +243,12 @@ func (p *Port) answer(r *remote) error {
 
 // Accept takes the browser's answer to our Offer.
 func (p *Port) Accept(answer []byte) error {
-	r, err := readRemote(answer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, err := p.read(answer)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case len(r.sections) != len(p.local.sections):
 		return fmt.Errorf("answer has %d media, not %d as offered", len(r.sections), len(p.local.sections))

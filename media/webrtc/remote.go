@@ -24,7 +24,7 @@ const (
 // Why a browser's SDP is refused. SIP's answer to all of them is 488.
 var (
 	ErrNoAudio       = errors.New("no audio that we can carry")
-	ErrNoCodec       = errors.New("neither PCMA nor PCMU among the codecs")
+	ErrNoCodec       = errors.New("none of our codecs is offered")
 	ErrNoFingerprint = errors.New("no usable certificate fingerprint: not WebRTC")
 	ErrNoICE         = errors.New("no usable ICE credentials: not WebRTC")
 )
@@ -147,7 +147,7 @@ func (r *remote) readAudio(a attributes) error {
 	return nil
 }
 
-// readCodecs finds the laws by their static payload types and telephone-event
+// readCodecs finds codecs by their static payload types and telephone-event
 // by its name: Chrome offers it at 48000 too, which is for Opus.
 func (r *remote) readCodecs(a attributes) {
 	listed := make(map[string]bool)
@@ -158,6 +158,8 @@ func (r *remote) readCodecs(a attributes) {
 			r.codecs = append(r.codecs, media.PCMA)
 		case "0":
 			r.codecs = append(r.codecs, media.PCMU)
+		case "9":
+			r.codecs = append(r.codecs, media.G722)
 		}
 	}
 	for _, v := range a.values("rtpmap") {

@@ -74,7 +74,7 @@ func TestAnOfferIsRead(t *testing.T) {
 	want := &remote{
 		sections:    []section{{kind: "audio", proto: "UDP/TLS/RTP/SAVPF", format: "111", mid: "0"}},
 		bundled:     true,
-		codecs:      []media.Codec{media.PCMU, media.PCMA},
+		codecs:      []media.Codec{media.G722, media.PCMU, media.PCMA},
 		event:       126,
 		direction:   sendrecv,
 		ufrag:       "EsAw",
@@ -140,7 +140,7 @@ func TestBadOffersAreRefused(t *testing.T) {
 		{"no ICE user", "a=ice-ufrag", "a=x", ErrNoICE},
 		{"a short ICE password", "a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1", "a=ice-pwd:short", ErrNoICE},
 		{"an ICE password with a space", "a=ice-pwd:P2uY", "a=ice-pwd:P2 Y", ErrNoICE},
-		{"neither law", " 0 8 13", " 13", ErrNoCodec},
+		{"none of the codecs", " 9 0 8 13", " 13", ErrNoCodec},
 		{"no audio", "m=audio", "m=video", ErrNoAudio},
 		{"plain RTP", "UDP/TLS/RTP/SAVPF", "RTP/AVP", ErrNoAudio},
 		{"audio switched off", "m=audio 50312", "m=audio 0", ErrNoAudio},
@@ -196,7 +196,7 @@ func TestBadCandidatesAreLeftOut(t *testing.T) {
 }
 
 func testLocal() local {
-	l := newLocal(4242, "sha-256 00:01")
+	l := newLocal(4242, "sha-256 00:01", []media.Codec{media.PCMA, media.PCMU})
 	l.session, l.ufrag, l.pwd = 77, "ourfrag", "ourpassword"
 	l.candidates = []string{"1 1 udp 99 192.0.2.1 7000 typ host"}
 	return l

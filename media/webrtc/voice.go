@@ -12,7 +12,6 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
-	"cabline/media/g711"
 )
 
 // voice is what goes to the browser: the track that pion sends. Pion's own
@@ -26,6 +25,7 @@ type voice struct {
 	started bool // the browser can hear us
 	held    bool // it wants to hear nothing
 	codecs  []media.Codec
+	turner  media.Transcoder
 	event   uint8 // payload type of telephone-event; 0: the browser takes none
 	header  rtp.Header
 	sent    uint64
@@ -121,15 +121,10 @@ func (v *voice) report(heard []rtcp.ReceptionReport, now time.Time) []rtcp.Packe
 // law is the codec p is said in: its own where the browser has it, for then
 // nothing is lost, and otherwise the browser's, turned into that in place.
 func (v *voice) law(p *media.Packet) media.Codec {
-	if slices.Contains(v.codecs, p.Codec) {
-		return p.Codec
+	if !slices.Contains(v.codecs, p.Codec) {
+		v.turner.Turn(p, v.codecs[0])
 	}
-	if p.Codec == media.PCMA {
-		g711.ToMuLaw(p.Payload())
-		return media.PCMU
-	}
-	g711.ToALaw(p.Payload())
-	return media.PCMA
+	return p.Codec
 }
 
 // Bind is called by pion when the track may be sent.

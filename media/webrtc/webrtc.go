@@ -51,6 +51,8 @@ type Config struct {
 	// InbandDigits has keys looked for in the sound too, for clients who send no
 	// events; every browser does.
 	InbandDigits bool
+
+	Codecs []media.Codec // best first; none: PCMA and PCMU
 }
 
 // Browsers is the UDP port that all browsers share.
@@ -59,6 +61,7 @@ type Browsers struct {
 	inband      bool
 	mux         *ice.UDPMuxDefault
 	settings    webrtc.SettingEngine
+	ours        []media.Codec
 	codecs      *webrtc.MediaEngine
 	certificate webrtc.Certificate
 	fingerprint string // "sha-256 AB:CD:…"
@@ -73,6 +76,9 @@ type Browsers struct {
 // Listen opens the port for browsers.
 func Listen(c Config) (*Browsers, error) {
 	b := &Browsers{clock: c.Clock, inband: c.InbandDigits, ports: make(map[*Port]struct{}), codecs: new(webrtc.MediaEngine)}
+	if b.ours = c.Codecs; len(b.ours) == 0 {
+		b.ours = []media.Codec{media.PCMA, media.PCMU}
+	}
 	if err := b.identify(); err != nil {
 		return nil, fmt.Errorf("make a certificate for browsers: %w", err)
 	}
@@ -193,7 +199,7 @@ func (b *Browsers) Open() (*Port, error) {
 	ssrc := uint32(transceiver.Sender().GetParameters().Encodings[0].SSRC)
 	p.voice.begin(ssrc)
 	p.ear.ssrc = ssrc
-	p.local = newLocal(ssrc, b.fingerprint)
+	p.local = newLocal(ssrc, b.fingerprint, b.ours)
 
 	b.mu.Lock()
 	closed := b.closed
