@@ -1,14 +1,25 @@
 package main
 
 import (
+	"cabline/media"
 	"cabline/media/rtp"
 	"cabline/pbx/sip"
 )
 
 // openRTP opens the audio of one leg as its trunk or phone wants it.
 func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
+	if len(o.Codecs) == 0 {
+		o.Codecs = codecs(x.cfg.RTP.Codecs)
+	}
 	return x.relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise, Signalling: o.Peer,
-		SRTP: security(o.SRTP), Keys: keys(o.DTMF), Latching: latching(o.Symmetric)})
+		SRTP: security(o.SRTP), Keys: keys(o.DTMF), Latching: latching(o.Symmetric), Codecs: o.Codecs})
+}
+
+func codecs(names []string) (list []media.Codec) {
+	for _, name := range names {
+		list = append(list, map[string]media.Codec{"pcma": media.PCMA, "pcmu": media.PCMU, "g722": media.G722}[name])
+	}
+	return list
 }
 
 func latching(s sip.Symmetry) rtp.Latching {

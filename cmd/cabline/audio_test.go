@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cabline/cmd/cabline/config"
 	"cabline/media"
 	"cabline/media/rtp"
 	"cabline/pbx/sip"
@@ -18,13 +19,14 @@ func TestTheAudioOfALegIsOfferedAsItsTrunkSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer relay.Close()
-	x := &exchange{relay: relay}
+	x := &exchange{relay: relay, cfg: &config.Config{RTP: config.RTP{Codecs: []string{"pcma", "pcmu"}}}}
 	for _, tt := range []struct {
 		name       string
 		o          sip.RTPOptions
 		has, lacks string // has: words, separated by spaces
 	}{
-		{"nothing said", sip.RTPOptions{}, "RTP/AVP telephone-event", "a=crypto"},
+		{"nothing said", sip.RTPOptions{}, "RTP/AVP telephone-event PCMA PCMU", "a=crypto"},
+		{"codecs: [g722, pcma]", sip.RTPOptions{Codecs: []media.Codec{media.G722, media.PCMA}}, "G722 PCMA", "PCMU"},
 		{"srtp: off, dtmf: auto", sip.RTPOptions{SRTP: sip.SRTPOff, DTMF: sip.DTMFAuto}, "RTP/AVP telephone-event", "a=crypto"},
 		{"srtp: offered, dtmf: rfc4733", sip.RTPOptions{SRTP: sip.SRTPOffered, DTMF: sip.DTMFEvents}, "RTP/AVP telephone-event a=crypto", "SAVP"},
 		{"srtp: required, dtmf: info", sip.RTPOptions{SRTP: sip.SRTPRequired, DTMF: sip.DTMFInfo}, "RTP/SAVP telephone-event a=crypto", "/AVP"},

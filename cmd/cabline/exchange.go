@@ -66,7 +66,7 @@ func build(cfg *config.Config) (x *exchange, err error) {
 		return x, fmt.Errorf("rtp: %w", err)
 	}
 	// Browsers' audio shares address and number with the web port: one hole in a firewall.
-	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Clock: x.clock}); err != nil {
+	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Clock: x.clock, Codecs: codecs(cfg.RTP.Codecs)}); err != nil {
 		return x, fmt.Errorf("browsers' audio: %w", err)
 	}
 	if x.board, err = x.switchboard(); err != nil {
@@ -218,7 +218,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
 			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
-			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric),
+			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric), Codecs: codecs(t.Codecs),
 			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
 			Options: t.Options, Order: t.Order - 1, Weight: t.Weight, CallsPerSecond: t.CallsPerSecond})
 	}

@@ -93,6 +93,7 @@ type Trunk struct {
 	SRTP SRTP // whether audio is encrypted
 
 	Symmetric Symmetry // whose audio is taken
+	Codecs    []media.Codec
 
 	Prack      bool       // provisional responses are confirmed wherever the carrier can (RFC 3262)
 	EarlyMedia EarlyMedia // what becomes of the sound it sends before the answer
@@ -135,12 +136,13 @@ const (
 
 // RTPOptions are what the audio of a leg over RTP has to suit.
 type RTPOptions struct {
-	Bind      netip.Addr // may be unspecified
-	Advertise netip.Addr // what to put into SDP
-	Peer      netip.Addr // where the party's SIP comes from
-	DTMF      DTMF       // of the trunk; empty: auto
-	SRTP      SRTP       // of the trunk; empty: off
-	Symmetric Symmetry   // of the trunk; empty: first
+	Bind      netip.Addr    // may be unspecified
+	Advertise netip.Addr    // what to put into SDP
+	Peer      netip.Addr    // where the party's SIP comes from
+	DTMF      DTMF          // of the trunk; empty: auto
+	SRTP      SRTP          // of the trunk; empty: off
+	Symmetric Symmetry      // of the trunk; empty: first
+	Codecs    []media.Codec // of the trunk, best first; none: the usual ones
 }
 
 // EarlyMedia is what becomes of the sound a carrier sends before a call is

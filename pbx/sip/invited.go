@@ -207,7 +207,7 @@ func (s *Server) openAudio(p path, t *trunk, offer []byte) (Audio, error) {
 	if !browser {
 		o := RTPOptions{Bind: p.bind, Advertise: p.here, Peer: p.peer, SRTP: SRTPOffered} // plain where a phone has none
 		if t != nil {
-			o.DTMF, o.SRTP, o.Symmetric = t.DTMF, t.SRTP, t.Symmetric
+			o.DTMF, o.SRTP, o.Symmetric, o.Codecs = t.DTMF, t.SRTP, t.Symmetric, t.Codecs
 		}
 		audio, err := s.cfg.RTP(o)
 		if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
+	"cabline/media"
 	"cabline/pbx"
 )
 
@@ -116,6 +118,7 @@ func TestTheAudioOfATrunkIsAsTheTrunkWantsIt(t *testing.T) {
 	opened := make(chan RTPOptions, 2)
 	b, carrier := startTrunk(t, answerAll, func(c *Config) {
 		c.Trunks[0].DTMF, c.Trunks[0].SRTP, c.Trunks[0].Symmetric = DTMFInBand, SRTPOffered, SymmetryOff
+		c.Trunks[0].Codecs = []media.Codec{media.G722}
 		open := c.RTP
 		c.RTP = func(o RTPOptions) (Audio, error) { opened <- o; return open(o) }
 	})
@@ -128,7 +131,7 @@ func TestTheAudioOfATrunkIsAsTheTrunkWantsIt(t *testing.T) {
 	carrier.want("ACK")
 	wait(t, "end of Dial", done)
 	for _, way := range []string{"in", "out"} {
-		if o := <-opened; o.DTMF != DTMFInBand || o.SRTP != SRTPOffered || o.Symmetric != SymmetryOff || o.Peer != o.Bind || o.Bind != netip.MustParseAddr("127.0.0.1") {
+		if o := <-opened; o.DTMF != DTMFInBand || o.SRTP != SRTPOffered || o.Symmetric != SymmetryOff || !slices.Equal(o.Codecs, []media.Codec{media.G722}) || o.Peer != o.Bind || o.Bind != netip.MustParseAddr("127.0.0.1") {
 			t.Errorf("%s: %+v", way, o)
 		}
 	}

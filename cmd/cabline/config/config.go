@@ -54,7 +54,8 @@ type SIP struct {
 
 // RTP is the audio of carriers and softphones.
 type RTP struct {
-	Ports PortRange `yaml:"ports"`
+	Ports  PortRange `yaml:"ports"`
+	Codecs []string  `yaml:"codecs"` // best first; of browsers too
 }
 
 // Web is the console, REST and SIP over WebSocket, all on one port. Browsers'
@@ -99,6 +100,8 @@ type Trunk struct {
 	SRTP string `yaml:"srtp"` // off where the file has none
 
 	Symmetric string `yaml:"symmetric"` // first where the file has none
+
+	Codecs []string `yaml:"codecs"` // those of RTP where the file has none
 
 	Prack      bool   `yaml:"prack"`
 	EarlyMedia string `yaml:"early_media"` // pass where the file has none
@@ -169,7 +172,7 @@ func Default() *Config {
 			{Transport: "udp", Addr: everywhere(5060)},
 			{Transport: "tcp", Addr: everywhere(5060)},
 		}},
-		RTP:     RTP{Ports: PortRange{20000, 29999}},
+		RTP:     RTP{PortRange{20000, 29999}, []string{"pcma", "pcmu"}},
 		Web:     Web{Listen: WebListen{Secure: true, Addr: everywhere(8443)}},
 		Notices: defaultNotices(),
 		Dispatch: Dispatch{Kind: "orderbook", Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},

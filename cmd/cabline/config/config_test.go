@@ -71,7 +71,7 @@ func TestAWholeFileIsRead(t *testing.T) {
 	want.SIP.Listen = []SIPListen{{"udp", at("127.0.0.11:5060")}, {"tcp", at("127.0.0.11:5060")}}
 	want.Web.Listen = WebListen{true, at("127.0.0.11:8443")}
 	want.Trunks = []Trunk{{Name: "carrier", Host: "127.0.0.3:5070", CallerID: "+74950000000", Channels: 4000,
-		Identity: "from", NumberFormat: "e164", DTMF: "auto", SRTP: "off", Symmetric: "first", EarlyMedia: "pass", Order: 1, Weight: 1,
+		Identity: "from", NumberFormat: "e164", DTMF: "auto", SRTP: "off", Symmetric: "first", Codecs: []string{"pcma", "pcmu"}, EarlyMedia: "pass", Order: 1, Weight: 1,
 		From: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.0.0/16")}}}
 	want.Lines = []Line{
 		{Number: "+74950000000", Trunk: "carrier", Branch: "Центр", Tariff: "Стандарт", Language: "ru"},

@@ -130,7 +130,22 @@ func show(v any) string {
 	return fmt.Sprint(v)
 }
 
+// codecs checks a list of them, best first.
+func (r *reader) codecs(name string, list *[]string) {
+	for i := range *list {
+		c := &(*list)[i]
+		r.oneOf(name, c, []string{"pcma", "pcmu", "g722"})
+		if slices.Contains((*list)[:i], *c) {
+			r.problem(r.at[c], "%s: %s is here a second time", name, *c)
+		}
+	}
+	if len(*list) == 0 {
+		r.problem(r.at[list], "%s: no codec is left to speak", name)
+	}
+}
+
 func (r *reader) trunks(c *Config, env Env) {
+	r.codecs("rtp.codecs", &c.RTP.Codecs)
 	channels := 0
 	for i := range c.Trunks {
 		t := &c.Trunks[i]
@@ -149,6 +164,11 @@ func (r *reader) trunks(c *Config, env Env) {
 		r.oneOf("trunks.srtp", &t.SRTP, []string{"off", "offered", "required"})
 		t.Symmetric = cmp.Or(t.Symmetric, "first")
 		r.oneOf("trunks.symmetric", &t.Symmetric, []string{"off", "first", "always"})
+		if t.Codecs == nil {
+			t.Codecs = c.RTP.Codecs
+		} else {
+			r.codecs("trunks.codecs", &t.Codecs)
+		}
 		t.Identity, t.NumberFormat = cmp.Or(t.Identity, "from"), cmp.Or(t.NumberFormat, "e164")
 		r.oneOf("trunks.identity", &t.Identity, []string{"from", "pai", "ppi", "rpid"})
 		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
