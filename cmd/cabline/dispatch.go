@@ -18,6 +18,7 @@ import (
 type dispatchSystem struct {
 	pbx.Dispatch
 	mount  map[string]http.Handler     // what it asks of us over HTTP
+	link   cardLink                    // nil: it shows no cards
 	outbox *outbox.Box                 // nil: nobody is told of calls
 	listen func(context.Context) error // serves an address of its own until the context ends; may be nil
 }
@@ -34,6 +35,12 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 		receivers["events"] = hook
 	}
 	switch x.cfg.Dispatch.Kind {
+	case "gootax":
+		system, err := x.gootax()
+		if err != nil {
+			return nil, fmt.Errorf("dispatch.gootax: %w", err)
+		}
+		d.Dispatch, d.link, d.mount = system, system.CardLink, system.Handlers()
 	case "taximaster":
 		system, err := x.taximaster()
 		if err != nil {
@@ -69,9 +76,13 @@ func webhook(events config.Events) (*outbox.Webhook, error) {
 	return hook, nil
 }
 
+// cardLink is where a dispatch system shows an operator the card of a call.
+type cardLink func(operator string, card pbx.Card) string
+
 // tellOf has the dispatch system told of what happens in calls, and of what
 // clients answer.
 func (d *dispatchSystem) tellOf(board *pbx.Switchboard, count func(pbx.Store) pbx.Store) {
+	board.CardLink = d.link
 	if answers, takes := d.Dispatch.(pbx.AnswerTaker); takes {
 		board.Notices.Answers = answers
 	}

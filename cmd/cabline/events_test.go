@@ -47,6 +47,7 @@ func anExchange(t *testing.T, cfg *config.Config) *exchange {
 	var served sync.WaitGroup
 	served.Go(func() { x.dispatch.serve(ctx) })
 	served.Go(func() { _ = x.sip.Serve(ctx) })
+	served.Go(func() { x.board.Serve(ctx) })
 	t.Cleanup(func() {
 		stop()
 		served.Wait()

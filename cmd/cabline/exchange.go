@@ -278,6 +278,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Metrics:       x.metrics,
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
+		CardLink:      x.dispatch.link,
 		Backlogs:      x.dispatch.backlogs(),
 		Ports:         func() (taken, free int) { return x.relay.Taken(), x.relay.Free() },
 		Registrations: func() int { return len(x.sip.Registrations()) },

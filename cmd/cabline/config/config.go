@@ -175,7 +175,7 @@ func Default() *Config {
 		RTP:     RTP{PortRange{20000, 29999}, []string{"pcma", "pcmu"}},
 		Web:     Web{Listen: WebListen{Secure: true, Addr: everywhere(8443)}},
 		Notices: defaultNotices(),
-		Dispatch: Dispatch{Kind: "orderbook", Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},
+		Dispatch: Dispatch{Kind: "orderbook", Gootax: defaultGootax(), Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},
 			HTTPJSON: HTTPJSON{Numbers: "e164", Retries: 1, Auth: HTTPAuth{Kind: "none"}}},
 		Masking: defaultMasking(),
 		Timeouts: Timeouts{

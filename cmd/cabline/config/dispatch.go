@@ -13,6 +13,7 @@ type Dispatch struct {
 	Token  Secret `yaml:"token"` // bearer of /api/v1
 	Events Events `yaml:"events"`
 
+	Gootax     Gootax     `yaml:"gootax"`
 	Taximaster Taximaster `yaml:"taximaster"`
 	HTTPJSON   HTTPJSON   `yaml:"httpjson"`
 }
@@ -34,7 +35,7 @@ type TLS struct {
 }
 
 // dispatchKinds are the dispatch systems there are.
-var dispatchKinds = []string{"orderbook", "taximaster", "httpjson"}
+var dispatchKinds = []string{"orderbook", "gootax", "taximaster", "httpjson"}
 
 func (r *reader) dispatch(c *Config, env Env) {
 	d := &c.Dispatch
@@ -45,6 +46,8 @@ func (r *reader) dispatch(c *Config, env Env) {
 	}
 	r.events(&d.Events, env)
 	switch d.Kind {
+	case "gootax":
+		r.gootax(c, env)
 	case "taximaster":
 		r.taximaster(&d.Taximaster, env)
 	case "httpjson":
@@ -92,6 +95,6 @@ func fromEnv(env Env, name string, secret *Secret) {
 // secrets are those of the dispatch system.
 func (d *Dispatch) secrets() []string {
 	t, h := &d.Taximaster, &d.HTTPJSON
-	return []string{d.Token.Reveal(), d.Events.Secret.Reveal(), t.TAPIKey.Reveal(), t.CommonKey.Reveal(), t.Oktell.Password.Reveal(),
-		h.Secret.Reveal(), h.Auth.Secret.Reveal()}
+	return append(d.Gootax.secrets(), d.Token.Reveal(), d.Events.Secret.Reveal(), t.TAPIKey.Reveal(), t.CommonKey.Reveal(), t.Oktell.Password.Reveal(),
+		h.Secret.Reveal(), h.Auth.Secret.Reveal())
 }

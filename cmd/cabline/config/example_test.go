@@ -20,6 +20,8 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	want.Dispatch.Token = got.Dispatch.Token
 	want.Trunks, want.Lines, want.Operators = got.Trunks, got.Lines, got.Operators
 	got.Outgoing.Allow, got.Web.Origins, got.SIP.DNS, got.Dispatch.Events.Kinds = nil, nil, nil, nil // an empty list and none are the same
+	g := &got.Dispatch.Gootax
+	g.NotifyPaths, g.ConnectPaths, g.Statuses, g.Employees = nil, nil, nil, nil
 	got.Dispatch.Taximaster.States, got.Dispatch.Taximaster.Answers, got.Dispatch.Taximaster.Oktell.Scripts = nil, nil, nil
 	want.Dispatch.HTTPJSON = got.Dispatch.HTTPJSON // a whole one, to show how it is done
 	if d := diff(want, got); d != "" {

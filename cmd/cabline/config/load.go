@@ -51,7 +51,7 @@ func Parse(path string, text []byte, env Env) (cfg *Config, warnings Problems, e
 		return nil, nil, r.problems.sorted()
 	}
 	absolute(filepath.Dir(path), &cfg.Data, &cfg.SIP.Cert, &cfg.SIP.Key, &cfg.Web.Cert, &cfg.Web.Key, &cfg.Prompts,
-		&cfg.Dispatch.Events.TLS.CA, &cfg.Dispatch.Taximaster.TLS.CA, &cfg.Dispatch.HTTPJSON.TLS.CA)
+		&cfg.Dispatch.Events.TLS.CA, &cfg.Dispatch.Gootax.API.TLS.CA, &cfg.Dispatch.Taximaster.TLS.CA, &cfg.Dispatch.HTTPJSON.TLS.CA)
 	for i := range cfg.Trunks {
 		absolute(filepath.Dir(path), &cfg.Trunks[i].CA)
 	}
