@@ -109,6 +109,8 @@ func (a *Autodial) plan(ctx context.Context, r *NoticeRecord) (why string, err e
 		return "notices are off", nil
 	case !rule.On:
 		return "no calls about this status", nil
+	case r.ByClient:
+		return "the client asked for it", nil
 	case r.Order.Phone == "":
 		return "no telephone number", nil
 	case a.Board.voice(a.Board.lineFor(r.Line).Language).OrderStatus(a.facts(*r)) == nil:

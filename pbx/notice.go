@@ -18,7 +18,9 @@ type Notice struct {
 	Version int
 	Order   Order // as it was when the news came; where Dispatch can be asked, it is asked again
 	Source  string
-	At      time.Time // when the news reached us
+	// ByClient says that the client brought it about: they are not called.
+	ByClient bool
+	At       time.Time // when the news reached us
 }
 
 // Noticeboard takes news for clients; adapters of dispatch systems post to it.

@@ -402,11 +402,15 @@ func (w *world) checkJournal(complain func(string, ...any), name string, r pbx.N
 	if err != nil {
 		complain("%v", err)
 	}
-	rings, delivered := 0, 0
+	rings, delivered, again := 0, 0, 0
 	var order int
 	_, _ = fmt.Sscan(r.OrderID, &order)
 	for i, s := range steps {
 		switch s.State {
+		case pbx.NoticeWaiting:
+			if strings.HasPrefix(s.What, "the exchange ended") {
+				again++
+			}
 		case pbx.NoticeDialling:
 			rings++
 		case pbx.NoticeDelivered:
@@ -424,7 +428,7 @@ func (w *world) checkJournal(complain func(string, ...any), name string, r pbx.N
 	if delivered > 1 || (delivered == 1) != (r.State == pbx.NoticeDelivered) {
 		complain("%s is %s and was delivered %d times: %+v", name, r.State, delivered, steps)
 	}
-	if most := 3 + min(deaths, 1); rings > most {
+	if most := 3 + min(deaths, 1); rings > most || again > 1 {
 		complain("%s rang %d times, %d at most: %+v", name, rings, most, steps)
 	}
 	// Who has just answered is told how the order stands, whatever it is.

@@ -88,6 +88,9 @@ func build(cfg *config.Config) (x *exchange, err error) {
 
 // serve runs calls and pages until ctx ends and the last call is over.
 func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.Server) error {
+	if x.cfg.Notices.OrderBook {
+		x.tellOfOrders(ctx)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { x.board.Serve(ctx); return nil })
 	g.Go(func() error { return x.sip.Serve(ctx) })

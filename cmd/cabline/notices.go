@@ -1,6 +1,11 @@
 package main
 
 import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
 	"cabline/cmd/cabline/config"
 	"cabline/pbx"
 )
@@ -8,6 +13,24 @@ import (
 // autodial calls clients about news; adapters of dispatch systems post to it.
 func (x *exchange) autodial(board *pbx.Switchboard) *pbx.Autodial {
 	return &pbx.Autodial{Board: board, Store: x.store, Policy: noticePolicy(x.cfg)}
+}
+
+// recent is how far back the order book tells its changes again at a start: the
+// process before may have died between a change and its notice.
+const recent = 15 * time.Minute
+
+// tellOfOrders has changes in the order book become notices.
+func (x *exchange) tellOfOrders(ctx context.Context) {
+	x.orders.Changed = func(ctx context.Context, order pbx.Order, version int, byClient bool) {
+		err := x.board.Notices.Notify(ctx, pbx.Notice{OrderID: order.ID, Status: order.Status, Version: version, Order: order,
+			Source: "order book", ByClient: byClient})
+		if err != nil {
+			zerolog.Ctx(ctx).Error().Err(err).Str("order", order.ID).Msg("notice of an order's status")
+		}
+	}
+	if err := x.orders.Recent(ctx, time.Now().Add(-recent)); err != nil && ctx.Err() == nil {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("orders changed before the start")
+	}
 }
 
 func noticePolicy(cfg *config.Config) pbx.NoticePolicy {

@@ -19,6 +19,11 @@ import (
 
 // Book is the order book. Its methods are safe for concurrent use.
 type Book struct {
+	// Changed is told of every status an order comes to, once it is written down
+	// and before Create or Update return; may be nil. byClient is a change that the
+	// client asked for by a key.
+	Changed func(ctx context.Context, order pbx.Order, version int, byClient bool)
+
 	db      *store.Store
 	country string
 }
@@ -141,6 +146,7 @@ func (b *Book) Create(ctx context.Context, order pbx.Order) (*pbx.Order, error) 
 	}
 	order.Created = now()
 	order.Updated = order.Created
+	var version int
 	err := b.db.Write(ctx, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, `INSERT INTO orders (status, active, phone, client_name, line, branch, tariff, pickup, dropoff,
 			comment, eta_minutes, car_color, car_mark, car_model, car_plate, price, driver_phone, updated, created)
@@ -153,11 +159,13 @@ func (b *Book) Create(ctx context.Context, order pbx.Order) (*pbx.Order, error) 
 			return err
 		}
 		order.ID = strconv.FormatInt(id, 10)
-		return writeStatus(ctx, tx, order)
+		version, err = writeStatus(ctx, tx, order)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create order: %w", err)
 	}
+	b.changed(ctx, order, version, false)
 	return &order, nil
 }
 
@@ -166,8 +174,18 @@ func (b *Book) Create(ctx context.Context, order pbx.Order) (*pbx.Order, error) 
 // in the order's history. The error wraps pbx.ErrNoOrder, Invalid, or what
 // change returned.
 func (b *Book) Update(ctx context.Context, id string, change func(*pbx.Order) error) (*pbx.Order, error) {
-	var order *pbx.Order
-	err := b.db.Write(ctx, func(tx *sql.Tx) (err error) {
+	return b.update(ctx, id, false, change)
+}
+
+func (b *Book) changed(ctx context.Context, order pbx.Order, version int, byClient bool) {
+	if b.Changed != nil && version > 0 {
+		b.Changed(ctx, order, version, byClient)
+	}
+}
+
+func (b *Book) update(ctx context.Context, id string, byClient bool, change func(*pbx.Order) error) (order *pbx.Order, err error) {
+	version := 0 // where the status stays
+	err = b.db.Write(ctx, func(tx *sql.Tx) (err error) {
 		if order, err = byID(ctx, tx, id); err != nil {
 			return err
 		}
@@ -187,12 +205,58 @@ func (b *Book) Update(ctx context.Context, id string, change func(*pbx.Order) er
 		if order.Status == before.Status {
 			return nil
 		}
-		return writeStatus(ctx, tx, *order)
+		version, err = writeStatus(ctx, tx, *order)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update order %.20q: %w", id, err)
 	}
+	b.changed(ctx, *order, version, byClient)
 	return order, nil
+}
+
+// ClientAnswered implements pbx.AnswerTaker: a client cancels an order that has
+// not begun, or has a car looked for again.
+func (b *Book) ClientAnswered(ctx context.Context, orderID string, answer pbx.ClientAnswer) error {
+	_, err := b.update(ctx, orderID, true, func(o *pbx.Order) error {
+		switch answer {
+		case pbx.AnswerCancel:
+			if !o.Status.Active() || o.Status == pbx.StatusInProgress {
+				return fmt.Errorf("order is %s: %w", o.Status, pbx.ErrAnswerRefused)
+			}
+			o.Status = pbx.StatusRefused
+		case pbx.AnswerKeepLooking:
+			if o.Status == pbx.StatusNoDriver {
+				o.Status = pbx.StatusNew
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// Recent tells Changed once more of the statuses that orders came to since a
+// time: the exchange may have died between a change and its telling.
+func (b *Book) Recent(ctx context.Context, since time.Time) error {
+	rows, err := b.db.Readers().QueryContext(ctx, `SELECT order_id, version FROM order_statuses AS s WHERE at >= ?
+		AND version = (SELECT max(version) FROM order_statuses WHERE order_id = s.order_id)`, since.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("recent changes of orders: %w", b.db.Explain(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var version int
+		if err := rows.Scan(&id, &version); err != nil {
+			return fmt.Errorf("recent changes of orders: %w", b.db.Explain(err))
+		}
+		order, err := b.Order(ctx, id)
+		if err != nil {
+			return err
+		}
+		b.changed(ctx, *order, version, false)
+	}
+	return b.db.Explain(rows.Err())
 }
 
 // News is one status an order has had. Order ID, status and version together
@@ -223,11 +287,11 @@ func (b *Book) History(ctx context.Context, id string) ([]News, error) {
 	return history, b.db.Explain(rows.Err())
 }
 
-func writeStatus(ctx context.Context, tx *sql.Tx, order pbx.Order) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO order_statuses (order_id, version, status, at)
-		VALUES (?, (SELECT coalesce(max(version), 0) + 1 FROM order_statuses WHERE order_id = ?), ?, ?)`,
-		order.ID, order.ID, string(order.Status), order.Updated.UnixMicro())
-	return err
+func writeStatus(ctx context.Context, tx *sql.Tx, order pbx.Order) (version int, err error) {
+	err = tx.QueryRowContext(ctx, `INSERT INTO order_statuses (order_id, version, status, at)
+		VALUES (?, (SELECT coalesce(max(version), 0) + 1 FROM order_statuses WHERE order_id = ?), ?, ?) RETURNING version`,
+		order.ID, order.ID, string(order.Status), order.Updated.UnixMicro()).Scan(&version)
+	return version, err
 }
 
 // values are the columns from status to updated, in the table's order.

@@ -1,6 +1,7 @@
 package orderbook_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -277,5 +279,82 @@ func TestNoChangeIsLostWhenManyUpdateAnOrder(t *testing.T) {
 	all.Wait()
 	if o, err := b.Order(t.Context(), "1"); err != nil || o.Price != 20 {
 		t.Errorf("%+v %v", o, err)
+	}
+}
+
+func TestEveryStatusAnOrderComesToIsToldWithItsVersion(t *testing.T) {
+	book := newBook(t)
+	var told []string
+	book.Changed = func(_ context.Context, o pbx.Order, version int, byClient bool) {
+		told = append(told, fmt.Sprint(o.ID, " ", o.Status, " ", version, " ", byClient))
+	}
+	order, err := book.Create(t.Context(), pbx.Order{Phone: "+79161234567"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	become := func(status pbx.Status) {
+		t.Helper()
+		if _, err := book.Update(t.Context(), order.ID, func(o *pbx.Order) error { o.Status, o.Comment = status, "x"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, status := range []pbx.Status{"accepted", "accepted", "arrived", "accepted"} {
+		become(status)
+	}
+	want := []string{"1 new 1 false", "1 accepted 2 false", "1 arrived 3 false", "1 accepted 4 false"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	told = nil
+	if err := book.Recent(t.Context(), time.Now().Add(-time.Minute)); err != nil || !slices.Equal(told, want[3:]) {
+		t.Errorf("%v: told again %q, want the last", err, told)
+	}
+	told = nil
+	if err := book.Recent(t.Context(), time.Now().Add(time.Minute)); err != nil || told != nil {
+		t.Errorf("%v: told again %q, want nothing that old", err, told)
+	}
+}
+
+func TestAClientAnswersByAKey(t *testing.T) {
+	for _, c := range []struct {
+		is     pbx.Status
+		answer pbx.ClientAnswer
+		then   pbx.Status
+		no     error
+	}{
+		{"accepted", pbx.AnswerCancel, "refused", nil},
+		{"no_driver", pbx.AnswerCancel, "refused", nil},
+		{"in_progress", pbx.AnswerCancel, "in_progress", pbx.ErrAnswerRefused},
+		{"completed", pbx.AnswerCancel, "completed", pbx.ErrAnswerRefused},
+		{"no_driver", pbx.AnswerKeepLooking, "new", nil},
+		{"accepted", pbx.AnswerKeepLooking, "accepted", nil},
+		{"arrived", pbx.AnswerComingOut, "arrived", nil},
+		{"arrived", pbx.AnswerFiveMinutes, "arrived", nil},
+	} {
+		t.Run(string(c.is)+", "+string(c.answer), func(t *testing.T) {
+			book := newBook(t)
+			order, err := book.Create(t.Context(), pbx.Order{Phone: "+79161234567", Status: c.is})
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := ""
+			book.Changed = func(_ context.Context, o pbx.Order, version int, byClient bool) {
+				told = fmt.Sprint(o.Status, " ", version, " ", byClient)
+			}
+			if err := book.ClientAnswered(t.Context(), order.ID, c.answer); !errors.Is(err, c.no) {
+				t.Errorf("%v, want %v", err, c.no)
+			}
+			order, err = book.Order(t.Context(), order.ID)
+			if err != nil || order.Status != c.then {
+				t.Errorf("%v: the order is %s, want %s", err, order.Status, c.then)
+			}
+			if want := fmt.Sprint(c.then, " 2 true"); c.is != c.then && told != want || c.is == c.then && told != "" {
+				t.Errorf("told %q, want %q", told, want)
+			}
+		})
+	}
+	book := newBook(t)
+	if err := book.ClientAnswered(t.Context(), "7", pbx.AnswerCancel); !errors.Is(err, pbx.ErrNoOrder) {
+		t.Errorf("an order there is not: %v", err)
 	}
 }
