@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cabline/media"
 )
 
 // panel serves a page of somebody else, with a webphone that is JsSIP as it
@@ -87,10 +89,11 @@ func aPanelOfSomebodyElse(t *testing.T, b *Browser) {
 	}
 	page.do("hold()")
 	page.tells("hold local")
+	held := time.Now()
 	call.Tone(outside)
+	hearsSince(t, call, held, media.Speech{w.music()})
 	until(t, "nothing is heard of a webphone that holds", func() bool {
-		held := call.Heard().Last(time.Second)
-		return held.Tone(microphone) == 0 && page.Heard(-1).Last(time.Second).Tone(outside) == 0
+		return call.Heard().Last(time.Second).Tone(microphone) == 0 && page.Heard(-1).Last(time.Second).Tone(outside) == 0
 	})
 	page.do("unhold()")
 	page.tells("unhold local")
@@ -103,7 +106,8 @@ func aPanelOfSomebodyElse(t *testing.T, b *Browser) {
 	cdr, err := w.WaitCDR(ctx, clientPhone)
 	check(t, err)
 	tells(t, cdr, "completed", []string{"look up order", "no order", "wait for operator", "ring operator anna",
-		"talk to operator anna", "ended: completed"}, []string{"client " + clientPhone + ": completed", "operator anna: hung up"})
+		"talk to operator anna", "operator holds", "operator goes on", "ended: completed"},
+		[]string{"client " + clientPhone + ": completed", "operator anna: hung up"})
 
 	page.do("call('" + driverPhone + "')")
 	driver, err := w.people.Coming(ctx)
@@ -115,6 +119,42 @@ func aPanelOfSomebodyElse(t *testing.T, b *Browser) {
 	page.talks(driver)
 	check(t, driver.HangUp())
 	page.tells("ended remote Terminated")
+}
+
+// A webphone that can hold two calls puts their parties through to each other.
+func aWebphoneJoinsTwoCalls(t *testing.T, b *Browser) {
+	url := panel(t)
+	config := strings.Replace(SecureFirm, ":8443}", ":8443, origins: ['127.0.0.1:"+url[strings.LastIndex(url, ":")+1:]+"']}", 1)
+	w, ctx := newWorldOf(t, config+"outgoing: {allow: [\"+7926\"]}\n"), within(t)
+	page := webphone{b.Open(t, "panel", url)}
+	page.register(w.Exchange, "anna", "secret-of-anna")
+	page.tells("registered")
+	call := w.callFrom(t, clientPhone)
+	page.tells("call remote")
+	page.do("answer()")
+	page.tells("confirmed remote")
+	page.talks(call)
+	page.do("hold()")
+	page.tells("hold local")
+	page.do("call('" + driverPhone + "')")
+	driver, err := w.people.Coming(ctx)
+	check(t, err)
+	check(t, driver.Answer())
+	page.talks(driver)
+	page.do("join()")
+	page.tells("refer accepted")
+	page.Wait("phone.events.filter((e) => e === 'ended remote Terminated').length === 2")
+	hearsEachOther(t, call, driver)
+	check(t, driver.HangUp())
+	leaves(t, call)
+	cdr, err := w.WaitCDR(ctx, clientPhone)
+	check(t, err)
+	tells(t, cdr, "completed", []string{"look up order", "no order", "wait for operator", "ring operator anna", "talk to operator anna",
+		"operator holds", "operator anna joins two calls", "talk to target", "ended: completed"},
+		[]string{"client " + clientPhone + ": completed", "operator anna: completed", "target " + driverPhone + ": hung up"})
+	if driver.From != menuLine {
+		t.Errorf("the driver saw %s", driver.From)
+	}
 }
 
 // A page of a site that is not named in the config gets no telephone, whatever

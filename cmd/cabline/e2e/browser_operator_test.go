@@ -5,9 +5,11 @@ package e2e
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
+	"cabline/media"
 	"cabline/prompts"
 )
 
@@ -31,7 +33,9 @@ func anOperatorTalks(t *testing.T, b *Browser) {
 
 	anna.Click("hold")
 	anna.Shows("call-phase", "data-held", "true")
+	held := time.Now()
 	call.Tone(outside)
+	hearsSince(t, call, held, media.Speech{w.music()})
 	until(t, "nothing is heard of a page that holds", func() bool {
 		held := call.Heard().Last(time.Second)
 		return held.Length() > 0 && held.Tone(microphone) == 0 && anna.Heard(-1).Last(time.Second).Tone(outside) == 0
@@ -49,7 +53,7 @@ func anOperatorTalks(t *testing.T, b *Browser) {
 	steps := []string{"look up order", "no order", "wait for operator", "ring operator anna", "talk to operator anna"}
 	cdr, err := w.WaitCDR(ctx, clientPhone)
 	check(t, err)
-	tells(t, cdr, "completed", append(steps, "ended: completed"),
+	tells(t, cdr, "completed", append(slices.Clone(steps), "operator holds", "operator goes on", "ended: completed"),
 		[]string{"client " + clientPhone + ": completed", "operator anna: hung up"})
 
 	anna.free()

@@ -28,6 +28,8 @@ func TestBrowser(t *testing.T) {
 		"all operators ring, one answers, and who rejects is left alone": allOperatorsRing,
 		"an operator dials what is permitted and nothing else":           anOperatorDials,
 		"an operator who reloads the page is back by herself":            anOperatorReloads,
+		"an operator hands a client over, and gets them back":            anOperatorHandsOver,
+		"JsSIP as it comes joins two calls":                              aWebphoneJoinsTwoCalls,
 		"JsSIP as it comes works in a panel of somebody else":            aPanelOfSomebodyElse,
 		"JsSIP in a page of a site nobody named gets nothing":            aSiteNobodyNamed,
 		"the demo shows it all":                                          theDemo,

@@ -2,10 +2,12 @@
 import JsSIP from 'jssip';
 
 let session;
+const sessions = [];
 const events = [];
 
 function follow(one) {
   session = one;
+  sessions.push(one);
   for (const name of ['progress', 'accepted', 'confirmed', 'ended', 'failed', 'hold', 'unhold']) {
     one.on(name, (e) => events.push(`${name} ${e?.originator ?? ''} ${e?.cause ?? ''}`.trim()));
   }
@@ -42,6 +44,14 @@ window.phone = {
   hold: () => session.hold(),
   unhold: () => session.unhold(),
   hangUp: () => session.terminate(),
+
+  // Lets the first and the last party go on with each other (REFER with Replaces).
+  join: () => {
+    const [first, last] = [sessions[0], sessions.at(-1)];
+    const tell = (what) => () => events.push(`refer ${what}`);
+    first.refer(last.remote_identity.uri, { replaces: last, eventHandlers: {
+      requestFailed: tell('refused'), trying: tell('trying'), accepted: tell('accepted'), failed: tell('failed') } });
+  },
 
   // What JsSIP does by itself when half of Session-Expires is over.
   refresh: () => new Promise((done, fail) => session._sendUpdate({ eventHandlers: { succeeded: done, failed: fail } })),

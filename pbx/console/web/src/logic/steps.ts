@@ -26,11 +26,20 @@ const rows: [RegExp, Key, ...(string | null)[]][] = [
   [/^number not allowed$/, 'step.not_allowed'],
   [/^connect client and driver$/, 'step.connect'],
   [/^a fault of ours$/, 'step.fault'],
+  [/^operator (\S+) hands over to operator (\S+)$/, 'step.handOver.operator', null, null],
+  [/^operator (\S+) hands over to (.+)$/, 'step.handOver', null, null],
+  [/^operator (\S+) joins two calls$/, 'step.joins', null],
+  [/^hand-over: (.+)$/, 'step.handFailed', 'result'],
+  [/^back to operator (\S+)$/, 'step.back', null],
   [/^ended: (.+)$/, 'step.ended', 'result'],
 ];
 
-for (const party of ['client', 'driver', 'target'] as const) {
+for (const party of ['client', 'driver', 'target', 'operator'] as const) {
   rows.push(
+    [new RegExp(`^${party} holds$`), `step.holds.${party}`],
+    [new RegExp(`^${party} goes on$`), `step.goesOn.${party}`],
+    [new RegExp(`^${party} goes on in another call$`), `step.elsewhere.${party}`],
+    [new RegExp(`^${party} is not heard$`), `step.unheard.${party}`],
     [new RegExp(`^dial ${party}$`), `step.dial.${party}`],
     [new RegExp(`^${party} answered$`), `step.answered.${party}`],
     [new RegExp(`^${party}: (.+)$`), `step.party.${party}`, 'result'],

@@ -125,6 +125,25 @@ export class SipPhone extends Store<PhoneView> {
     if (on ? session.hold() : session.unhold()) this.change({ held: on });
   }
 
+  /** Lets the other side go on with a number or another operator; the exchange hangs up on us when they do. */
+  handOver(to: string): void {
+    const { session } = this;
+    if (!session || this.value.call?.phase !== 'talking' || this.value.call.handing) return;
+    this.note('refer', to);
+    this.change({ handing: to, handFailed: 0 });
+    const failed = (code: number) => {
+      this.note('refer failed', String(code));
+      if (this.session === session) this.change({ handing: '', handFailed: code });
+    };
+    session.refer(`sip:${to}@${this.domain}`, {
+      eventHandlers: {
+        requestFailed: (e: { response?: SipMessage | null }) => failed(e.response?.status_code ?? 500),
+        failed: (e: { status_line?: SipMessage }) => failed(e.status_line?.status_code ?? 500),
+        accepted: () => this.note('refer accepted'),
+      },
+    });
+  }
+
   key(digit: string): void {
     const { session } = this;
     if (!session || !this.value.call) return;
@@ -237,7 +256,7 @@ export class SipPhone extends Store<PhoneView> {
     this.note(about.phase, `${about.number} ${about.id}`.trim());
     this.set({
       last: null,
-      call: { ...about, started: Date.now(), answered: 0, heard: false, muted: false, held: false, heldByThem: false },
+      call: { ...about, started: Date.now(), answered: 0, heard: false, muted: false, held: false, heldByThem: false, handing: '', handFailed: 0 },
     });
   }
 

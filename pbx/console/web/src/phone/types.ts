@@ -25,6 +25,8 @@ export interface Call {
   muted: boolean;
   held: boolean;
   heldByThem: boolean;
+  handing: string; // whom the other side is being handed over to; empty: nobody
+  handFailed: number; // SIP status of the last hand-over that failed; 0: none
 }
 
 export interface Ended {

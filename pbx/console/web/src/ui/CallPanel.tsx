@@ -5,6 +5,7 @@ import { whyDead } from '../logic/own.ts';
 import { dialable, phoneText, since, span } from '../logic/format.ts';
 import { digit } from '../logic/keys.ts';
 import type { Call, Ended } from '../phone/types.ts';
+import { HandOver } from './HandOver.tsx';
 import { Keypad } from './Keypad.tsx';
 import { useNow, useStore, useT } from './settings.ts';
 
@@ -148,6 +149,7 @@ function Talking({ desk, call }: { desk: Desk; call: Call }) {
   const now = useNow(500);
   const [keypad, setKeypad] = useState(false);
   const [keys, setKeys] = useState('');
+  const [handing, setHanding] = useState(false);
   const talking = call.phase === 'talking';
   const press = (key: string) => {
     desk.phone.key(key);
@@ -165,13 +167,14 @@ function Talking({ desk, call }: { desk: Desk; call: Call }) {
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
   }, [keypad]);
-  const phase: Key = call.held ? 'call.held' : call.heldByThem ? 'call.heldByThem'
+  const phase: Key = call.handing ? 'call.handing' : call.handFailed ? 'call.handFailed' : call.held ? 'call.held' : call.heldByThem ? 'call.heldByThem'
     : call.phase === 'calling' ? 'call.calling' : call.phase === 'joining' ? 'call.joining'
     : call.muted ? 'call.muted' : 'call.talking';
   return (
     <div class="phone-main in-call">
       <div class="phone-text">
-        <p class={call.held || call.muted ? 'phase warn' : 'phase'} data-testid="call-phase" data-held={call.held} data-muted={call.muted}>{t(phase)}</p>
+        <p class={call.held || call.muted || call.handFailed ? 'phase warn' : 'phase'} data-testid="call-phase" data-held={call.held}
+          data-muted={call.muted} data-handing={call.handing} data-hand-failed={call.handFailed}>{t(phase, { code: call.handFailed })}</p>
         <Who desk={desk} call={call} />
       </div>
       <p class="timer" data-testid="timer">{call.answered ? span(since(new Date(call.answered).toISOString(), now)) : ''}</p>
@@ -181,11 +184,14 @@ function Talking({ desk, call }: { desk: Desk; call: Call }) {
           {t('call.mute')}<small>F8</small></button>
         <button class={call.held ? 'button tall on' : 'button tall'} aria-pressed={call.held} disabled={!talking} data-testid="hold"
           onClick={() => desk.phone.hold(!call.held)}>{t(call.held ? 'call.resume' : 'call.hold')}<small>F9</small></button>
+        <button class={handing ? 'button tall on' : 'button tall'} aria-pressed={handing} disabled={!talking || call.handing !== ''} data-testid="hand-over"
+          onClick={() => { setHanding(!handing); setKeypad(false); }}>{t('call.handOver')}<small>{t('call.handOver.small')}</small></button>
         <button class={keypad ? 'button tall on' : 'button tall'} aria-pressed={keypad} disabled={!talking} data-testid="keypad"
-          onClick={() => setKeypad(!keypad)}>{t('call.keypad')}<small>{keys || '0–9 * #'}</small></button>
+          onClick={() => { setKeypad(!keypad); setHanding(false); }}>{t('call.keypad')}<small>{keys || '0–9 * #'}</small></button>
         <button class="button hangup" data-testid="hangup" onClick={() => desk.phone.hangUp()}>
           {t(call.phase === 'calling' ? 'call.cancel' : 'call.hangup')}<small>F4</small></button>
       </div>
+      {handing && <HandOver desk={desk} call={call} done={() => setHanding(false)} />}
       {keypad && <div class="keypad-over" data-testid="keypad-over"><Keypad onKey={press} /></div>}
     </div>
   );
