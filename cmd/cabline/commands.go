@@ -27,14 +27,16 @@ func (c serveCommand) Run(ctx context.Context, to terminal) error {
 
 type demoCommand struct {
 	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDRESS:PORT" help:"Where the page is served; loopback only, port 0 picks one (${default})."`
+	Dispatch string `default:"orderbook" enum:"orderbook,taximaster,httpjson" help:"The dispatch system to play: ${enum} (${default})."`
 	Open     bool   `default:"true" negatable:"" help:"Open the page in the browser, where there is one."`
 	LogLevel string `default:"info" enum:"trace,debug,info,warn,error" help:"How much to tell: ${enum} (${default})."`
 }
 
 // demoOptions is how to run the demo.
 type demoOptions struct {
-	Listen netip.AddrPort
-	Open   bool // open the page in the browser
+	Listen   netip.AddrPort
+	Dispatch string // the kind of dispatch system
+	Open     bool   // open the page in the browser
 }
 
 // Run plays the demo until ctx ends.
@@ -44,7 +46,7 @@ func (c demoCommand) Run(ctx context.Context, to terminal) error {
 		return err
 	}
 	log := newLogger(to.err, config.Log{Level: c.LogLevel, Format: "auto"}, nil)
-	return demo(log.WithContext(ctx), demoOptions{Listen: listen, Open: c.Open}, log)
+	return demo(log.WithContext(ctx), demoOptions{Listen: listen, Dispatch: c.Dispatch, Open: c.Open}, log)
 }
 
 // Validate refuses an address that is none; kong calls it.

@@ -52,6 +52,10 @@ func demo(ctx context.Context, opts demoOptions, log zerolog.Logger) (err error)
 	}
 	password := rand.Text()
 	cfg := demoConfig(data, opts.Listen, trunk[0], trunk[1], password)
+	dispatch, err := demoSystem(opts.Dispatch, cfg)
+	if err != nil {
+		return err
+	}
 	x, err := build(cfg)
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err != nil {
@@ -80,6 +84,7 @@ func demo(ctx context.Context, opts demoOptions, log zerolog.Logger) (err error)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return network.Serve(ctx) })
+	g.Go(func() error { return dispatch.serve(ctx, x.orders, "http://"+pages.Addr().String()) })
 	g.Go(func() error { return x.serve(ctx, pages, console.Server(ctx)) })
 	return g.Wait()
 }
