@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -19,64 +18,20 @@ import (
 
 	"cabline/media"
 	"cabline/media/dtmf"
+	"cabline/media/internal/otherhost"
 )
-
-// otherHost is a network namespace with a wire to ours: another host.
-type otherHost struct {
-	name        string
-	here, there netip.Addr // our end of the wire, and its
-}
-
-func newOtherHost(t *testing.T) otherHost {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("a network namespace needs root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("no ip(8) here: install iproute2")
-	}
-	a, b := byte(rand.N(256)), byte(4*rand.N(64))
-	h := otherHost{fmt.Sprintf("cabl%d-%d", os.Getpid(), b), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
-	wire := fmt.Sprintf("cb%d", rand.N(1<<30))
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() }) // the wire goes with it
-	for _, line := range []string{
-		"netns add " + h.name,
-		"link add " + wire + " type veth peer name out netns " + h.name,
-		"addr add " + h.here.String() + "/30 dev " + wire,
-		"link set " + wire + " up",
-		"-n " + h.name + " addr add " + h.there.String() + "/30 dev out",
-		"-n " + h.name + " link set out up",
-	} {
-		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Skipf("ip %s: %s", line, out) // a container that may not
-		}
-	}
-	return h
-}
 
 // attackVar names the ports to be attacked; see TestAttacker.
 const attackVar = "CABLINE_TEST_ATTACK"
 
-// attack runs TestAttacker on the other host and returns what it heard.
-func (h otherHost) attack(t *testing.T, source uint32, ports ...netip.AddrPort) string {
+// attack runs TestAttacker on another host and returns how much it heard.
+func attack(t *testing.T, h otherhost.Host, source uint32, ports ...netip.AddrPort) string {
 	t.Helper()
-	target := fmt.Sprint(h.there, " ", source)
+	target := fmt.Sprint(h.There, " ", source)
 	for _, p := range ports {
 		target += " " + p.String()
 	}
-	c := exec.CommandContext(t.Context(), "ip", "netns", "exec", h.name, os.Args[0], "-test.run=^TestAttacker$", "-test.count=1", "-test.v")
-	c.Env = append(os.Environ(), attackVar+"="+target)
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("attack: %v\n%s", err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		if heard, ok := strings.CutPrefix(strings.TrimSpace(line), "heard "); ok {
-			return heard
-		}
-	}
-	t.Fatalf("attack:\n%s", out)
-	return ""
+	return h.Run(t, "TestAttacker", attackVar, target, "heard ")
 }
 
 // TestAttacker is the other host's program: it knows where the calls are and the
@@ -155,7 +110,7 @@ func phoneAt(t *testing.T, host netip.Addr) *phone {
 }
 
 func TestFromAnotherHostNothingIsHeardAndNothingIsSaid(t *testing.T) {
-	h := newOtherHost(t)
+	h := otherhost.New(t)
 	clock := media.NewClock()
 	defer clock.Close()
 	r, err := Listen(Config{Clock: clock})
@@ -169,8 +124,8 @@ func TestFromAnotherHostNothingIsHeardAndNothingIsSaid(t *testing.T) {
 		"encrypted":                     {SRTP: SRTPRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Bind, o.Signalling = h.here, h.here
-			a, b := phoneAt(t, h.here), phoneAt(t, h.here)
+			o.Bind, o.Signalling = h.Here, h.Here
+			a, b := phoneAt(t, h.Here), phoneAt(t, h.Here)
 			var ports []*Port
 			for _, f := range []*phone{a, b} {
 				p, err := r.Open(o)
@@ -185,15 +140,15 @@ func TestFromAnotherHostNothingIsHeardAndNothingIsSaid(t *testing.T) {
 				}
 			}
 			media.Cross(ports[0], ports[1])
-			attack := func() {
-				if heard := h.attack(t, a.packet.SSRC, ports[0].LocalAddr(), ports[1].LocalAddr()); heard != "0" {
+			attacked := func() {
+				if heard := attack(t, h, a.packet.SSRC, ports[0].LocalAddr(), ports[1].LocalAddr()); heard != "0" {
 					t.Errorf("the other host heard %s packets", heard)
 				}
 			}
-			attack() // nobody has spoken: no address is locked yet
+			attacked() // nobody has spoken: no address is locked yet
 			a.hum(440, 50)
 			b.hum(1000, 50)
-			attack()
+			attacked()
 			a.hum(440, 50)
 			b.hum(1000, 50)
 			until(t, "both heard all", func() bool { return len(a.all()) == 100 && len(b.all()) == 100 })

@@ -28,11 +28,19 @@ const (
 	deadline = 20 * time.Second // of every wait; none takes a second on an idle machine
 )
 
+// noAddr is no public address.
+var noAddr netip.Addr
+
 func listen(t testing.TB, public netip.Addr) *webrtc.Browsers {
+	t.Helper()
+	return listenAt(t, netip.MustParseAddrPort(loopback), public)
+}
+
+func listenAt(t testing.TB, at netip.AddrPort, public netip.Addr) *webrtc.Browsers {
 	t.Helper()
 	clock := media.NewClock()
 	t.Cleanup(clock.Close)
-	b, err := webrtc.Listen(webrtc.Config{Addr: netip.MustParseAddrPort(loopback), Public: public, Clock: clock})
+	b, err := webrtc.Listen(webrtc.Config{Addr: at, Public: public, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +78,12 @@ type chrome struct {
 
 func newChrome(t testing.TB) *chrome {
 	t.Helper()
+	return newChromeAt(t, netip.MustParseAddr("127.0.0.1"))
+}
+
+// newChromeAt runs on one address.
+func newChromeAt(t testing.TB, host netip.Addr) *chrome {
+	t.Helper()
 	var codecs pion.MediaEngine
 	if err := codecs.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
@@ -82,7 +96,7 @@ func newChrome(t testing.TB) *chrome {
 	}
 	var settings pion.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
-	settings.SetIPFilter(func(ip net.IP) bool { return ip.Equal(net.IPv4(127, 0, 0, 1)) })
+	settings.SetIPFilter(func(ip net.IP) bool { return ip.Equal(host.AsSlice()) })
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	api := pion.NewAPI(pion.WithMediaEngine(&codecs), pion.WithSettingEngine(settings), pion.WithInterceptorRegistry(&interceptor.Registry{}))
 	c := &chrome{t: t, pt: 126, gathered: make(chan struct{}, 1)}

@@ -35,7 +35,9 @@ type ear struct {
 	dropped   uint64
 	ssrc      uint32        // our source, of which the browser reports
 	said      func() uint64 // how much we have said
-	expected  uint64        // … when the browser last reported
+	begun     func()        // told of the first packet
+	first     sync.Once
+	expected  uint64 // … when the browser last reported
 	peer      rtcp.ReceptionReport
 	sender    media.PeerReports
 }
@@ -82,6 +84,7 @@ func (e *ear) stats() media.Stats {
 
 // Write takes one RTP packet.
 func (e *ear) Write(b []byte) (int, error) {
+	e.first.Do(e.begun)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.read(b) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ func newPort(b *Browsers) *Port {
 	}
 	p.ear.digits = media.NewDigitReceiver()
 	p.ear.said = p.voice.said
+	p.ear.begun = p.shake
 	p.ear.digits.Inband(b.inband)
 	p.voice.keys = media.NewDigitSender(b.clock, p.voice.write)
 	return p
@@ -170,6 +172,22 @@ func (p *Port) changed(state webrtc.PeerConnectionState) {
 		})
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 		p.lose()
+	}
+}
+
+// shake is called when the browser has said something that is signed: the
+// handshake is over for it as well.
+func (p *Port) shake() {
+	ice := p.pc.SCTP().Transport().ICETransport()
+	seal := func(pair *webrtc.ICECandidatePair) {
+		addr, err := netip.ParseAddr(pair.Remote.Address)
+		if err == nil {
+			p.browsers.sieve.seal(netip.AddrPortFrom(addr, pair.Remote.Port), p)
+		}
+	}
+	ice.OnSelectedCandidatePairChange(seal)
+	if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
+		seal(pair)
 	}
 }
 

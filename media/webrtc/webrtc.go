@@ -60,6 +60,7 @@ type Browsers struct {
 	clock       *media.Clock
 	inband      bool
 	mux         *ice.UDPMuxDefault
+	sieve       *sieve
 	settings    webrtc.SettingEngine
 	ours        []media.Codec
 	codecs      *webrtc.MediaEngine
@@ -99,7 +100,8 @@ func Listen(c Config) (*Browsers, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system grants
 	_ = socket.SetWriteBuffer(socketBuffer)
-	b.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: quiet{}})
+	b.sieve = &sieve{UDPConn: socket, sealed: make(map[netip.AddrPort]*Port)}
+	b.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: b.sieve, Logger: quiet{}})
 	b.settings.SetICEUDPMux(b.mux)
 	b.quit, b.done = make(chan struct{}), make(chan struct{})
 	go b.reportAll()
@@ -217,6 +219,7 @@ func (b *Browsers) forget(p *Port) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.ports, p)
+	b.sieve.forget(p)
 }
 
 // reportAll sends the RTCP reports of all ports.

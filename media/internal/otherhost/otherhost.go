@@ -1,0 +1,74 @@
+// Package otherhost gives tests another host: a network namespace with a wire
+// to ours, and programs that run there. It is for tests alone, and it does not
+// log.
+package otherhost
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Host is one until the test ends.
+type Host struct {
+	name        string
+	Here, There netip.Addr // our end of the wire, and its
+}
+
+// New makes a host, or skips the test where that is not allowed.
+func New(t *testing.T) Host {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("a network namespace needs root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("no ip(8) here: install iproute2")
+	}
+	a, b := byte(rand.N(256)), byte(4*rand.N(64))
+	h := Host{fmt.Sprintf("cabl%d-%d-%d", os.Getpid(), a, b), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
+	wire := fmt.Sprintf("cb%d", rand.N(1<<30))
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() }) // the wire goes with it
+	for _, line := range []string{
+		"netns add " + h.name,
+		"link add " + wire + " type veth peer name out netns " + h.name,
+		"addr add " + h.Here.String() + "/30 dev " + wire,
+		"link set " + wire + " up",
+		"-n " + h.name + " addr add " + h.There.String() + "/30 dev out",
+		"-n " + h.name + " link set out up",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Skipf("ip %s: %s", line, out) // a container that may not
+		}
+	}
+	return h
+}
+
+// runs bounds what a program there may take.
+const runs = time.Minute
+
+// Run runs a test of this very program on the host, with a variable set in its
+// environment, and returns what follows answer in what it prints.
+func (h Host) Run(t *testing.T, test, variable, value, answer string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runs)
+	defer cancel()
+	c := exec.CommandContext(ctx, "ip", "netns", "exec", h.name, os.Args[0], "-test.run=^"+test+"$", "-test.count=1", "-test.v")
+	c.Env = append(os.Environ(), variable+"="+value)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s on the other host: %v\n%s", test, err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if said, ok := strings.CutPrefix(strings.TrimSpace(line), answer); ok {
+			return said
+		}
+	}
+	t.Fatalf("%s on the other host:\n%s", test, out)
+	return ""
+}
