@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -212,40 +209,13 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 		cfg.Listen = append(cfg.Listen, sip.Listen{Network: l.Transport, Addr: l.Addr})
 	}
 	for _, t := range x.cfg.Trunks {
-		roots, err := authorities(t.CA)
+		trunk, err := trunkOf(x.cfg, t)
 		if err != nil {
-			return cfg, fmt.Errorf("trunk %q: ca: %w", t.Name, err)
+			return cfg, err
 		}
-		cfg.Trunks = append(cfg.Trunks, sip.Trunk{Name: t.Name, Target: t.Host, Transport: t.Transport, Roots: roots, From: t.From,
-			CallerID: t.CallerID, Channels: t.Channels,
-			AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
-			Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires, Line: lineOf(x.cfg, t),
-			Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
-			DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric), Codecs: codecs(t.Codecs),
-			Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
-			Options: t.Options, Order: t.Order - 1, Weight: t.Weight, CallsPerSecond: t.CallsPerSecond})
+		cfg.Trunks = append(cfg.Trunks, trunk)
 	}
 	return cfg, nil
-}
-
-func nameServers(cfg *config.Config) (servers []netip.AddrPort) {
-	for _, s := range cfg.SIP.DNS {
-		servers = append(servers, netip.AddrPort(s))
-	}
-	return servers
-}
-
-// lineOf is the line that calls to a trunk's login are for: the one with that
-// number, or else the trunk's first.
-func lineOf(cfg *config.Config, t config.Trunk) (line pbx.Phone) {
-	login, _, _ := strings.Cut(cmp.Or(t.FromUser, t.AuthUser), "@")
-	number, _ := pbx.ParsePhone(login, cfg.Firm.Country) // a login need not be one
-	for _, l := range cfg.Lines {
-		if l.Trunk == t.Name && (line == "" || l.Number == number) {
-			line = l.Number
-		}
-	}
-	return line
 }
 
 // console is the pages and the REST, with others' handlers mounted.

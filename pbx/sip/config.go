@@ -84,10 +84,12 @@ type Trunk struct {
 
 	Register bool          // with Target, or with Proxy where there is one
 	Expires  time.Duration // asked of the registrar; 10 min
-	Line     pbx.Phone     // the number that calls to the account itself are for
+	Lines    []pbx.Phone   // the numbers called over it; calls to the account itself are for the first
 
-	Identity     Identity // where the number we call from stands
-	NumberFormat Format   // of the numbers we send
+	Identity     Identity  // where the number we call from stands
+	NumberFormat Format    // of the numbers we send
+	NumbersIn    []Rewrite // of numbers as the carrier writes them; the first that fits
+	NumbersOut   []Rewrite // of numbers as we have them (+79161234567, 0611), before NumberFormat
 
 	DTMF DTMF // how keys travel
 	SRTP SRTP // whether audio is encrypted

@@ -48,7 +48,7 @@ func (s *Server) dialogTo(ctx context.Context, t *trunk, h locate.Hop, to pbx.En
 		return dialog{}, nil, err
 	}
 	d := dialog{path: p, callID: newCallID(), localTag: newTag()}
-	called := t.NumberFormat.write(to.Number, s.cfg.Country)
+	called := t.write(to.Number, Called, s.cfg.Country)
 	d.local = wire.Uri{Scheme: "sip", Host: p.here.String()}
 	if t.Domain != "" || t.Register || t.Proxy != "" {
 		d.local.Host = cmp.Or(t.Domain, t.host)
@@ -62,7 +62,7 @@ func (s *Server) dialogTo(ctx context.Context, t *trunk, h locate.Hop, to pbx.En
 		d.local = numberURI("", "", 0)
 		return d, nil, nil
 	}
-	return d, t.identify(&d.local, t.NumberFormat.write(from, s.cfg.Country)), nil
+	return d, t.identify(&d.local, t.write(from, Caller, s.cfg.Country)), nil
 }
 
 func numberURI(number pbx.Phone, host string, port int) wire.Uri {

@@ -41,7 +41,7 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 		}
 		who.login, who.device = login, s.register.at(login, req.Transport(), req.Source())
 	} else {
-		who.number = callerOf(req, s.cfg.Country)
+		who.number = who.trunk.caller(req, s.cfg.Country)
 	}
 	desk, to := s.whom(&req.Recipient)
 	if who.trunk != nil {
@@ -334,9 +334,9 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 	return nil, nil
 }
 
-// callerOf is who calls over a trunk: the network's word (RFC 3325) before the
+// caller is who calls over a trunk: the network's word (RFC 3325) before the
 // caller's, and nobody where the caller asked for privacy (RFC 3323).
-func callerOf(req *wire.Request, country string) pbx.Phone {
+func (t *trunk) caller(req *wire.Request, country string) pbx.Phone {
 	from := req.From()
 	if strings.EqualFold(from.Address.User, "anonymous") || strings.EqualFold(from.Address.Host, "anonymous.invalid") {
 		return ""
@@ -347,12 +347,12 @@ func callerOf(req *wire.Request, country string) pbx.Phone {
 	for _, h := range req.GetHeaders("p-asserted-identity") {
 		var uri wire.Uri
 		if _, err := wire.ParseAddressValue(h.Value(), &uri, nil); err == nil {
-			if phone := numberIn(&uri, country); phone != "" {
+			if phone := t.read(&uri, Caller, country); phone != "" {
 				return phone
 			}
 		}
 	}
-	return numberIn(&from.Address, country)
+	return t.read(&from.Address, Caller, country)
 }
 
 func isSDP(msg interface {

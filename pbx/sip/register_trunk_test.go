@@ -18,7 +18,7 @@ import (
 func registering(c *Config) {
 	t := &c.Trunks[0]
 	t.From, t.Register, t.AuthUser, t.Password, t.Domain = nil, true, "883140001@carrier.test", "pass word", "carrier.test"
-	t.Line = "+74950000000"
+	t.Lines = []pbx.Phone{"+74950000000"}
 	c.backOff = time.Millisecond
 }
 
@@ -311,7 +311,7 @@ func TestSeveralAccountsAtOneAddressAreToldApart(t *testing.T) {
 	b, carrier := startCarrier(t, func(c *Config) {
 		registering(c)
 		second := c.Trunks[0]
-		second.Name, second.AuthUser, second.Line = "second", "883140002", "+74950000002"
+		second.Name, second.AuthUser, second.Lines = "second", "883140002", []pbx.Phone{"+74950000002"}
 		c.Trunks = append(c.Trunks, second)
 	})
 	for range 2 {
@@ -321,6 +321,9 @@ func TestSeveralAccountsAtOneAddressAreToldApart(t *testing.T) {
 	for user, want := range map[string]pbx.Arrival{
 		"883140001": {From: "+79161234567", To: "+74950000000", Trunk: "carrier"},
 		"883140002": {From: "+79161234567", To: "+74950000002", Trunk: "second"},
+		// Carriers that call the number and not the login:
+		"74950000000":  {From: "+79161234567", To: "+74950000000", Trunk: "carrier"},
+		"+74950000002": {From: "+79161234567", To: "+74950000002", Trunk: "second"},
 	} {
 		k := carrier.newTalk("79161234567", user)
 		k.target = "sip:" + user + "@" + b.addr

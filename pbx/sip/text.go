@@ -2,12 +2,9 @@ package sip
 
 import (
 	"crypto/rand"
-	"net/url"
 	"strings"
 
 	wire "github.com/emiago/sipgo/sip"
-
-	"cabline/pbx"
 )
 
 // clean says whether text from outside may stand in a header of ours: no
@@ -100,20 +97,3 @@ func token(text string) string {
 func newTag() string    { return rand.Text()[:16] }
 func newBranch() string { return wire.RFC3261BranchMagicCookie + rand.Text()[:20] }
 func newCallID() string { return rand.Text() }
-
-// numberIn reads the number out of a SIP or tel URI; empty: there is none.
-func numberIn(uri *wire.Uri, country string) pbx.Phone {
-	text := uri.User
-	if uri.Scheme == "tel" {
-		text = uri.Raw()
-	}
-	text, _, _ = strings.Cut(text, ";") // ;phone-context=…, ;npdi
-	if plain, err := url.PathUnescape(text); err == nil {
-		text = plain
-	}
-	phone, err := pbx.ParsePhone(text, country)
-	if err != nil {
-		return ""
-	}
-	return phone
-}

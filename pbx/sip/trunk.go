@@ -24,8 +24,9 @@ type trunk struct {
 	port     int    // 0: Target names none
 	gateways *gateways
 	*capacity
-	learned atomic.Pointer[string] // the registrar's realm
-	trust   *trust                 // of TLS
+	reads, writes rewrites               // of numbers
+	learned       atomic.Pointer[string] // the registrar's realm
+	trust         *trust                 // of TLS
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
@@ -55,6 +56,12 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
+	}
+	if t.reads, err = newRewrites(t.NumbersIn); err == nil {
+		t.writes, err = newRewrites(t.NumbersOut)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trunk %q: numbers: %w", t.Name, err)
 	}
 	t.gateways = newGateways(first)
 	t.trust = trustOf(t)
@@ -124,46 +131,61 @@ func (t *trunk) lead(d *dialog, h locate.Hop) {
 	}
 }
 
-// calls says whether calls of this trunk come from an address.
-func (t *trunk) calls(from netip.Addr) bool {
-	if len(t.From) > 0 {
-		return slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(from) })
-	}
-	return t.Register && t.gateways.has(from)
+// listed says whether an address is one that the trunk's calls come from.
+func (t *trunk) listed(from netip.Addr) bool {
+	return slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
-// dialled is the number a call from the trunk is for.
+// calls says whether an address is one that the trunk's calls come from, or its
+// registrar's.
+func (t *trunk) calls(from netip.Addr) bool {
+	return t.listed(from) || t.Register && t.gateways.has(from)
+}
+
+// dialled is the number a call from the trunk is for. A call to the account
+// itself may have it in To, or nowhere.
 func (t *trunk) dialled(req *wire.Request, country string) pbx.Phone {
-	if !t.Register || req.Recipient.User != t.user() {
-		return numberIn(&req.Recipient, country)
+	number := t.read(&req.Recipient, Called, country)
+	if t.user() == "" || req.Recipient.User != t.user() || slices.Contains(t.Lines, number) {
+		return number
 	}
 	if to := &req.To().Address; to.User != t.user() {
-		if number := numberIn(to, country); number != "" {
+		if number := t.read(to, Called, country); number != "" {
 			return number
 		}
 	}
-	return cmp.Or(t.Line, numberIn(&req.Recipient, country))
+	if len(t.Lines) > 0 {
+		return t.Lines[0]
+	}
+	return number
 }
 
-// trunkFrom is the trunk a message comes from; nil: none. Of several accounts at
-// one address it is the one that is called.
+// trunkFrom is the trunk a message comes from; nil: none. Several accounts may
+// be at one address: the login that is called tells them apart, or the number.
+// Besides those, a registrar says nothing to us; listed addresses may call any.
 func (s *Server) trunkFrom(req *wire.Request) *trunk {
-	if strings.HasPrefix(req.Transport(), "WS") {
-		return nil
-	}
 	source, err := netip.ParseAddrPort(req.Source())
-	if err != nil {
+	if err != nil || strings.HasPrefix(req.Transport(), "WS") {
 		return nil
 	}
-	var other *trunk
+	from := source.Addr().Unmap()
+	var there []*trunk
 	for _, t := range s.trunks {
-		switch {
-		case !t.calls(source.Addr().Unmap()):
-		case t.Register && t.user() == req.Recipient.User:
-			return t
-		case other == nil && len(t.From) > 0:
-			other = t
+		if t.calls(from) {
+			there = append(there, t)
 		}
 	}
-	return other
+	for _, is := range []func(*trunk) bool{
+		func(t *trunk) bool { return len(there) == 1 && t.listed(from) }, // the usual case, without reading numbers
+		func(t *trunk) bool { return t.user() != "" && t.user() == req.Recipient.User },
+		func(t *trunk) bool {
+			return slices.Contains(t.Lines, t.read(&req.Recipient, Called, s.cfg.Country))
+		},
+		func(t *trunk) bool { return t.listed(from) },
+	} {
+		if i := slices.IndexFunc(there, is); i >= 0 {
+			return there[i]
+		}
+	}
+	return nil
 }

@@ -96,6 +96,9 @@ type Trunk struct {
 	Identity     string `yaml:"identity"`      // from where the file has none
 	NumberFormat string `yaml:"number_format"` // e164 where the file has none
 
+	NumbersIn  []Rewrite `yaml:"numbers_in"`  // of numbers as the carrier writes them
+	NumbersOut []Rewrite `yaml:"numbers_out"` // of numbers in full, +7…, before number_format
+
 	DTMF string `yaml:"dtmf"` // auto where the file has none
 	SRTP string `yaml:"srtp"` // off where the file has none
 

@@ -174,6 +174,8 @@ func (r *reader) trunks(c *Config, env Env) {
 		r.oneOf("trunks.number_format", &t.NumberFormat, []string{"e164", "plain", "national"})
 		t.EarlyMedia = cmp.Or(t.EarlyMedia, "pass")
 		r.oneOf("trunks.early_media", &t.EarlyMedia, []string{"pass", "ringback"})
+		r.rewrites("trunks.numbers_in", t.NumbersIn)
+		r.rewrites("trunks.numbers_out", t.NumbersOut)
 		r.host(t)
 		r.account(t, env)
 		r.phone("trunks.caller_id", &t.CallerID, c.Firm.Country)

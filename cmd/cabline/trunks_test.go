@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"cabline/cmd/cabline/config"
@@ -21,8 +22,12 @@ func TestCallsToATrunksLoginAreForALineOfIt(t *testing.T) {
 		"the user we call as, if there is one": {config.Trunk{Name: "cloud", AuthUser: "sip01", FromUser: "84950000001"}, "+74950000001"},
 		"none where the trunk has none":        {config.Trunk{Name: "empty", AuthUser: "sip01"}, ""},
 	} {
-		if got := lineOf(cfg, c.trunk); got != c.want {
+		lines := linesOf(cfg, c.trunk)
+		if got := slices.Concat(lines, []pbx.Phone{""})[0]; got != c.want {
 			t.Errorf("%s: %s, want %s", name, got.Dialable(), c.want.Dialable())
+		}
+		if n := len(lines); c.want != "" && n != 2 {
+			t.Errorf("%s: %d lines", name, n)
 		}
 	}
 }
