@@ -308,6 +308,8 @@ const answerTime = 3 * time.Second
 func (a *Autodial) answer(ctx context.Context, call *Call, client Leg, t *told, said ClientAnswer) (taken bool, err error) {
 	t.Answer = said
 	a.move(ctx, t.State, &t.NoticeRecord, "answer: "+string(said))
+	a.Board.said.add(Said{OrderID: t.OrderID, Phone: t.Order.Phone, Answer: said, At: time.Now()})
+	a.Board.changes.signal()
 	reply := map[ClientAnswer]prompts.ID{AnswerCancel: prompts.AnswerCancelled, AnswerKeepLooking: prompts.AnswerLooking}[said]
 	if reply == "" {
 		reply = prompts.AnswerPassedOn

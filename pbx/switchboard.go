@@ -39,6 +39,7 @@ type Switchboard struct {
 	Tell func(Event)
 
 	desk    desk
+	said    answersSaid
 	live    liveCalls
 	talks   talks
 	changes changes

@@ -245,6 +245,8 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Desk:          x.board,
 		CDRs:          x.store,
 		Orders:        x.orders,
+		Notices:       x.store,
+		Noticeboard:   x.board.Notices,
 		Pages:         web.Files(),
 		Demo:          demo,
 		Mount:         mount,

@@ -12,7 +12,7 @@ import (
 
 // autodial calls clients about news; adapters of dispatch systems post to it.
 func (x *exchange) autodial(board *pbx.Switchboard) *pbx.Autodial {
-	return &pbx.Autodial{Board: board, Store: x.store, Policy: noticePolicy(x.cfg)}
+	return &pbx.Autodial{Board: board, Store: x.store, Policy: noticePolicy(x.cfg), Watch: x.metrics}
 }
 
 // recent is how far back the order book tells its changes again at a start: the

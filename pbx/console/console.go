@@ -34,6 +34,7 @@ type Calls interface {
 type Desk interface {
 	Operators() []pbx.OperatorState
 	Waiting() []pbx.Waiting
+	Said() []pbx.Said
 	SetReady(login string, ready bool)
 	// Changed is closed at the next change of the calls, the queue or the operators.
 	Changed() <-chan struct{}
@@ -81,6 +82,9 @@ type Config struct {
 	Desk   Desk
 	CDRs   CDRs
 	Orders Orders
+	// Notices are read, and news is posted to the Noticeboard; both or none.
+	Notices     Notices
+	Noticeboard pbx.Noticeboard
 
 	Pages fs.FS // index.html, orders.html, calls.html …, or placeholder.html alone
 	Demo  bool  // serve demo.html at /demo

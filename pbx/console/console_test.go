@@ -43,6 +43,7 @@ type floor struct {
 	cards     map[string]pbx.Card
 	operators []pbx.OperatorState
 	waiting   []pbx.Waiting
+	said      []pbx.Said
 	connects  []pbx.ConnectRequest
 	refuse    error // what Connect answers
 	changed   chan struct{}
@@ -102,6 +103,12 @@ func (f *floor) Waiting() []pbx.Waiting {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.waiting)
+}
+
+func (f *floor) Said() []pbx.Said {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.said)
 }
 
 func (f *floor) SetReady(login string, ready bool) {
@@ -177,7 +184,8 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	book := orderbook.New(db, "RU")
-	h := furnish(t, db, book, change...)
+	withNotices := func(c *Config) { c.Notices, c.Noticeboard = db, board{db} }
+	h := furnish(t, db, book, append([]func(*Config){withNotices}, change...)...)
 	h.db, h.book = db, book
 	return h
 }

@@ -25,6 +25,7 @@ const (
 type stateJSON struct {
 	Operators []operatorJSON `json:"operators"`
 	Waiting   []waitingJSON  `json:"waiting"`
+	Answers   []saidJSON     `json:"answers"`
 	Calls     int            `json:"calls"`
 }
 
@@ -44,6 +45,14 @@ type waitingJSON struct {
 	Line   string    `json:"line"`
 	Branch string    `json:"branch"`
 	Since  time.Time `json:"since"`
+}
+
+// saidJSON is what a client answered by a key, in the last minutes.
+type saidJSON struct {
+	OrderID string    `json:"order_id"`
+	Phone   string    `json:"phone"`
+	Answer  string    `json:"answer"`
+	At      time.Time `json:"at"`
 }
 
 // state is a snapshot, as the bytes of its event, good until changed is closed.
@@ -98,12 +107,15 @@ func (s *states) newer(seen *state) (now *state, wait time.Duration) {
 
 func (s *states) take() *state {
 	changed := s.desk.Changed() // before looking: a change while we look must be seen
-	shown := stateJSON{Operators: []operatorJSON{}, Waiting: []waitingJSON{}, Calls: len(s.calls.Live())}
+	shown := stateJSON{Operators: []operatorJSON{}, Waiting: []waitingJSON{}, Answers: []saidJSON{}, Calls: len(s.calls.Live())}
 	for _, o := range s.desk.Operators() {
 		shown.Operators = append(shown.Operators, showOperator(o))
 	}
 	for _, w := range s.desk.Waiting() {
 		shown.Waiting = append(shown.Waiting, waitingJSON{CallID: w.CallID, Phone: w.Phone.Dialable(), Line: w.Line.Dialable(), Branch: w.Branch, Since: w.Since.UTC()})
+	}
+	for _, a := range s.desk.Said() {
+		shown.Answers = append(shown.Answers, saidJSON{a.OrderID, a.Phone.Dialable(), string(a.Answer), a.At.UTC()})
 	}
 	data, err := json.Marshal(shown)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestEventsFollowTheFloor(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		if got := p.take(); got != "event: state\ndata: "+
-			`{"operators":[{"login":"anna","name":"Анна","branches":["Центр"],"online":false,"ready":false,"state":"free","call_id":""}],"waiting":[],"calls":0}`+"\n\n" {
+			`{"operators":[{"login":"anna","name":"Анна","branches":["Центр"],"online":false,"ready":false,"state":"free","call_id":""}],"waiting":[],"answers":[],"calls":0}`+"\n\n" {
 			t.Errorf("at first: %q", got)
 		}
 		if p.header.Get("Content-Type") != "text/event-stream" {
@@ -70,9 +70,10 @@ func TestEventsFollowTheFloor(t *testing.T) {
 		h.floor.change(func() {
 			h.floor.waiting = []pbx.Waiting{{CallID: "c1", Phone: "+79161234567", Line: "+74950000000", Branch: "Центр", Since: noon}}
 			h.floor.live = []pbx.CDR{{ID: "c1"}}
+			h.floor.said = []pbx.Said{{OrderID: "42", Phone: "+79161234567", Answer: pbx.AnswerComingOut, At: noon}}
 		})
 		synctest.Wait() // at once, as it was quiet before
-		if got := p.take(); !strings.Contains(got, `"waiting":[{"call_id":"c1","phone":"+79161234567","line":"+74950000000","branch":"Центр","since":"2026-11-22T12:00:00Z"}],"calls":1}`) {
+		if got := p.take(); !strings.Contains(got, `"waiting":[{"call_id":"c1","phone":"+79161234567","line":"+74950000000","branch":"Центр","since":"2026-11-22T12:00:00Z"}],"answers":[{"order_id":"42","phone":"+79161234567","answer":"coming_out","at":"2026-11-22T12:00:00Z"}],"calls":1}`) {
 			t.Errorf("after a change: %q", got)
 		}
 		time.Sleep(time.Second)

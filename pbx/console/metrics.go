@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,6 +30,8 @@ type Metrics struct {
 	lookups  *prometheus.HistogramVec
 	requests *prometheus.CounterVec
 	masking  *prometheus.CounterVec
+	notices  *prometheus.CounterVec
+	rang     prometheus.Histogram
 	quality  quality
 }
 
@@ -57,7 +61,12 @@ func NewMetrics() *Metrics {
 		m.masking.WithLabelValues(what) // there to be seen at 0
 	}
 	m.quality = newQuality(m.registry)
-	m.registry.MustRegister(m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
+	m.notices = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_notices_total",
+		Help: "Notices that are over, by the order's status and how they ended; machine is yes where a machine's greeting was heard."}, []string{"status", "outcome", "machine"})
+	m.rang = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cabline_notice_ring_seconds",
+		Help:    "Time from when a client was due to be called until the call was sent.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 300}})
+	m.registry.MustRegister(m.notices, m.rang, m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -112,6 +121,42 @@ func (m *Metrics) MaskingAlarm(sent bool) {
 	m.masking.WithLabelValues(what).Inc()
 }
 
+// NoticeRang implements pbx.NoticeWatch.
+func (m *Metrics) NoticeRang(_ pbx.NoticeRecord, after time.Duration) {
+	m.rang.Observe(after.Seconds())
+}
+
+// NoticeEnded implements pbx.NoticeWatch. A dispatch system's own statuses are
+// one: there is no end to them.
+func (m *Metrics) NoticeEnded(r pbx.NoticeRecord) {
+	status, machine := string(r.Status), "no"
+	if !slices.Contains(pbx.Statuses, r.Status) {
+		status = "other"
+	}
+	if r.Machine {
+		machine = "yes"
+	}
+	m.notices.WithLabelValues(status, string(r.State), machine).Inc()
+}
+
+// watchNotices adds the numbers of notices that are not over.
+func (m *Metrics) watchNotices(notices Notices) error {
+	gauge := func(name, help string, value func(waiting, inHand int) int) error {
+		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			waiting, inHand, err := notices.CountNotices(ctx)
+			if err != nil {
+				return math.NaN()
+			}
+			return float64(value(waiting, inHand))
+		}))
+	}
+	return errors.Join(
+		gauge("cabline_notices_waiting", "Notices that wait for their time.", func(waiting, _ int) int { return waiting }),
+		gauge("cabline_notices_in_hand", "Notices for which a call is being made.", func(_, inHand int) int { return inHand }))
+}
+
 // watch adds the numbers that are read when somebody asks.
 func (m *Metrics) watch(c Config) error {
 	gauge := func(name, help string, value func() int) error {
@@ -145,6 +190,9 @@ func (m *Metrics) watch(c Config) error {
 	if c.Ports != nil {
 		errs = append(errs, gauge("cabline_rtp_ports_taken", "Pairs of RTP ports that calls use.", func() int { taken, _ := c.Ports(); return taken }),
 			gauge("cabline_rtp_ports_free", "Pairs of RTP ports of rtp.ports that are left; at 0 no call can be taken.", func() int { _, free := c.Ports(); return free }))
+	}
+	if c.Notices != nil {
+		errs = append(errs, m.watchNotices(c.Notices))
 	}
 	if c.Registrations != nil {
 		errs = append(errs, gauge("cabline_registrations", "Phones and browsers logged in over SIP.", c.Registrations))

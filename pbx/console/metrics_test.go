@@ -46,6 +46,18 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	metrics.LookedUp(30*time.Millisecond, nil)
 	metrics.LookedUp(2*time.Millisecond, fmt.Errorf("order: %w", pbx.ErrNoOrder))
 	metrics.LookedUp(time.Second, context.DeadlineExceeded)
+	metrics.NoticeRang(pbx.NoticeRecord{}, 30*time.Millisecond)
+	for _, r := range []pbx.NoticeRecord{{State: pbx.NoticeDelivered, Machine: true}, {State: pbx.NoticeDropped}} {
+		r.Status = pbx.StatusArrived
+		metrics.NoticeEnded(r)
+		r.Status = "their own"
+		metrics.NoticeEnded(r)
+	}
+	for version, state := range []pbx.NoticeState{pbx.NoticeWaiting, pbx.NoticeSpeaking, pbx.NoticeDelivered} {
+		if _, _, err := h.db.AcceptNotice(t.Context(), pbx.NoticeRecord{Notice: pbx.Notice{OrderID: fmt.Sprint(version), Status: "arrived", Version: 1, At: noon}, State: state}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.floor.live = make([]pbx.CDR, 4)
 	h.floor.waiting = make([]pbx.Waiting, 2)
 	h.floor.operators = []pbx.OperatorState{{Online: true}, {}}
@@ -69,6 +81,12 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_outbox_oldest_seconds{receiver="events"} 0`,
 		`cabline_outbox_events_total{receiver="events",what="given_up"} 1`,
 		`cabline_calls_live 4`,
+		`cabline_notices_total{machine="yes",outcome="delivered",status="arrived"} 1`,
+		`cabline_notices_total{machine="no",outcome="dropped",status="other"} 1`,
+		`cabline_notice_ring_seconds_bucket{le="0.025"} 0`,
+		`cabline_notice_ring_seconds_bucket{le="0.05"} 1`,
+		`cabline_notices_waiting 1`,
+		`cabline_notices_in_hand 1`,
 		`cabline_queue_waiting 2`,
 		`cabline_operators_online 1`,
 		`cabline_registrations 3`,

@@ -26,6 +26,7 @@ func document(t *testing.T, h *house) *huma.OpenAPI {
 	api := humago.New(http.NewServeMux(), restConfig(h.Version))
 	h.routeOrders(api)
 	h.routeCalls(api)
+	h.routeNotices(api)
 	got := h.ask("GET", "/api/openapi.json", nil)
 	if got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "application/vnd.oai.openapi+json") {
 		t.Fatalf("%+v", got)
@@ -93,6 +94,13 @@ func TestTheDocumentIsTrue(t *testing.T) {
 	send("GET /api/v1/connect/{id}", "/api/v1/connect/none", nil, byToken)
 	send("GET /api/v1/calls", "/api/v1/calls", nil, byToken)
 	send("GET /api/v1/cdrs", "/api/v1/cdrs", nil, byToken)
+	send("POST /api/v1/notices", "/api/v1/notices", `{"order_id": "42", "status": "arrived", "phone": "89161234567", "car": {"plate": "A1"}}`, byToken)
+	send("POST /api/v1/notices", "/api/v1/notices", `{"order_id": "42", "status": "arrived", "phone": "letters"}`, byToken)
+	send("GET /api/v1/notices", "/api/v1/notices", nil, byToken)
+	send("GET /api/v1/notices/{id}", "/api/v1/notices/1", nil, byToken)
+	send("GET /api/v1/notices/{id}", "/api/v1/notices/9", nil, byToken)
+	send("POST /api/v1/opt-outs", "/api/v1/opt-outs", `{"phone": "89161234567"}`, byToken)
+	send("GET /api/v1/opt-outs", "/api/v1/opt-outs", nil, byToken)
 	for _, err := range []error{pbx.ErrNoOrder, pbx.ErrNotAPhone, pbx.ErrShutdown, errBroken} {
 		h.floor.refuse = err
 		send("POST /api/v1/connect", "/api/v1/connect", `{"order_id": "1"}`, byToken)
@@ -125,6 +133,8 @@ func TestTheDocumentIsTrue(t *testing.T) {
 	for op, broken := range map[string]string{
 		"GET /api/v1/orders": "", "GET /api/v1/orders/{id}": "", "PATCH /api/v1/orders/{id}": `{}`, "POST /api/v1/orders": `{"phone": "1234"}`,
 		"GET /api/v1/cdrs": "", "GET /api/v1/connect/{id}": "",
+		"GET /api/v1/notices": "", "GET /api/v1/notices/{id}": "", "POST /api/v1/notices": `{"order_id": "43", "status": "arrived", "phone": "1234"}`,
+		"GET /api/v1/opt-outs": "", "POST /api/v1/opt-outs": `{"phone": "1234"}`,
 	} {
 		_, path, _ := strings.Cut(op, " ")
 		send(op, strings.Replace(path, "{id}", "1", 1), broken, byToken)
@@ -187,8 +197,9 @@ func TestTheDocumentNamesEveryRouteAndStatus(t *testing.T) {
 		}
 	}
 	slices.Sort(documented)
-	want := []string{"GET /api/v1/calls", "GET /api/v1/cdrs", "GET /api/v1/connect/{id}", "GET /api/v1/orders", "GET /api/v1/orders/{id}",
-		"PATCH /api/v1/orders/{id}", "POST /api/v1/connect", "POST /api/v1/orders"}
+	want := []string{"GET /api/v1/calls", "GET /api/v1/cdrs", "GET /api/v1/connect/{id}", "GET /api/v1/notices", "GET /api/v1/notices/{id}",
+		"GET /api/v1/opt-outs", "GET /api/v1/orders", "GET /api/v1/orders/{id}",
+		"PATCH /api/v1/orders/{id}", "POST /api/v1/connect", "POST /api/v1/notices", "POST /api/v1/opt-outs", "POST /api/v1/orders"}
 	if diff := cmp.Diff(want, documented); diff != "" {
 		t.Error(diff)
 	}

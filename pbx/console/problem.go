@@ -75,6 +75,8 @@ func refused(ctx context.Context, err error) error {
 		return huma.Error404NotFound("no such order")
 	case errors.Is(err, store.ErrNoCDR):
 		return huma.Error404NotFound("no such call")
+	case errors.Is(err, store.ErrNoNotice):
+		return huma.Error404NotFound("no such notice")
 	case errors.Is(err, store.ErrCursor):
 		return huma.Error422UnprocessableEntity("after: "+err.Error(), &huma.ErrorDetail{Location: "query.after", Message: err.Error()})
 	case errors.Is(err, pbx.ErrNotAPhone): // of an order: the request's own numbers were read before

@@ -18,6 +18,9 @@ func (c *Console) routeREST() {
 	api := humago.New(c.mux, restConfig(c.Version))
 	c.routeOrders(api)
 	c.routeCalls(api)
+	if c.Notices != nil {
+		c.routeNotices(api)
+	}
 	document, err := json.MarshalIndent(api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic(err) // it is made of our own types
