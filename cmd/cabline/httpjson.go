@@ -49,11 +49,8 @@ func (x *exchange) newsOf(system *httpjson.System, mount map[string]http.Handler
 	if secret == "" {
 		return
 	}
-	news := func() *httpjson.News { // there is no switchboard yet, but there is when something comes
-		return &httpjson.News{System: system, Secret: secret, Notices: x.board.Notices, Connect: func(ctx context.Context, want pbx.ConnectRequest) (string, error) {
-			return x.board.Connect(ctx, want)
-		}}
-	}
-	mount["/integration/httpjson/notify"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { news().Notify(w, r) })
-	mount["/integration/httpjson/connect"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { news().Join(w, r) })
+	news := &httpjson.News{System: system, Secret: secret, Notices: noticeboard{x},
+		Connect: func(ctx context.Context, want pbx.ConnectRequest) (string, error) { return x.board.Connect(ctx, want) }}
+	mount["/integration/httpjson/notify"] = http.HandlerFunc(news.Notify)
+	mount["/integration/httpjson/connect"] = http.HandlerFunc(news.Join)
 }
