@@ -77,7 +77,7 @@ func newPage(name string, content []byte) page {
 // routePages serves the pages by their names, and what else the bundle holds
 // by its path.
 func (c *Console) routePages() {
-	named := map[string]string{"GET /{$}": "index.html", "GET /orders": "orders.html", "GET /calls": "calls.html"}
+	named := map[string]string{"GET /{$}": "index.html", "GET /orders": "orders.html", "GET /calls": "calls.html", "GET /notices": "notices.html"}
 	if c.Demo {
 		named["GET /demo"] = "demo.html"
 	}

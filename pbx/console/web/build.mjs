@@ -6,6 +6,7 @@ const pages = {
   index: 'Cabline — оператор',
   orders: 'Cabline — заказы',
   calls: 'Cabline — звонки',
+  notices: 'Cabline — оповещения',
   demo: 'Cabline — демонстрация',
 };
 const common = { bundle: true, jsx: 'automatic', jsxImportSource: 'preact', target: 'es2022', logLevel: 'warning' };

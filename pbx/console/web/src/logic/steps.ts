@@ -31,6 +31,15 @@ const rows: [RegExp, Key, ...(string | null)[]][] = [
   [/^operator (\S+) joins two calls$/, 'step.joins', null],
   [/^hand-over: (.+)$/, 'step.handFailed', 'result'],
   [/^back to operator (\S+)$/, 'step.back', null],
+  [/^notice: (\S+), call (\d+)$/, 'step.notice', 'status', null],
+  [/^notice: (\S+) by now$/, 'step.notice_newer', 'status'],
+  [/^say: (\S+)$/, 'step.menu', 'status'],
+  [/^no key pressed$/, 'step.no_key'],
+  [/^a machine's greeting was heard$/, 'step.machine'],
+  [/^chose (coming_out|five_minutes|cancel|keep_looking)$/, 'step.chose', 'answer'],
+  [/^dispatch took the answer$/, 'step.answer_taken'],
+  [/^dispatch refused the answer$/, 'step.answer_refused'],
+  [/^answer left for dispatch: .+$/, 'step.answer_left'],
   [/^ended: (.+)$/, 'step.ended', 'result'],
 ];
 

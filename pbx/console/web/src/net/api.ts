@@ -1,4 +1,4 @@
-import type { CDR, Card, DemoInfo, Me, Order } from './types.ts';
+import type { CDR, Card, DemoInfo, Me, Notice, NoticeStep, OptOut, Order } from './types.ts';
 
 /** An answer that is no success, or no answer at all (status 0). */
 export class ApiError extends Error {
@@ -85,6 +85,15 @@ export class Api {
     if (after) query.set('after', after);
     return this.request('GET', `/api/v1/cdrs?${query}`);
   }
+  async notices(filter: { state: string; phone: string; limit: number }): Promise<Notice[]> {
+    const query = new URLSearchParams({ limit: String(filter.limit) });
+    if (filter.state) query.set('state', filter.state);
+    if (filter.phone) query.set('phone', filter.phone);
+    return (await this.request<{ notices: Notice[] | null }>('GET', `/api/v1/notices?${query}`)).notices ?? [];
+  }
+  notice = (id: number) => this.request<{ notice: Notice; journal: NoticeStep[] | null }>('GET', `/api/v1/notices/${id}`);
+  optOuts = async () => (await this.request<{ opt_outs: OptOut[] | null }>('GET', '/api/v1/opt-outs?limit=1000')).opt_outs ?? [];
+  optOut = (phone: string, calls: boolean) => this.request<unknown>('POST', '/api/v1/opt-outs', { phone, calls });
   connect = (order_id: string) => this.request<{ id: string; state: string }>('POST', '/api/v1/connect', { order_id });
   demo = () => this.request<DemoInfo>('GET', '/demo/api/info');
 }

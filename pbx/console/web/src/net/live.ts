@@ -57,7 +57,7 @@ export class Live extends Store<LiveView> {
         const floor = JSON.parse((event as MessageEvent<string>).data) as Partial<Floor>;
         this.set({
           server: 'up',
-          floor: { operators: floor.operators ?? [], waiting: floor.waiting ?? [], calls: floor.calls ?? 0 },
+          floor: { operators: floor.operators ?? [], waiting: floor.waiting ?? [], answers: floor.answers ?? [], calls: floor.calls ?? 0 },
         });
       } catch {
         this.set({ server: 'down' });

@@ -69,9 +69,18 @@ export interface Waiting {
   since: string;
 }
 
+/** What a client answered by a key, in the last minutes. */
+export interface Said {
+  order_id: string;
+  phone: string;
+  answer: string; // coming_out five_minutes cancel keep_looking
+  at: string;
+}
+
 export interface Floor {
   operators: Operator[];
   waiting: Waiting[];
+  answers: Said[];
   calls: number;
 }
 
@@ -106,6 +115,40 @@ export interface CDR {
   result: string;
   steps: { at: string; what: string }[];
   legs: LegRecord[];
+}
+
+export const noticeStates = [
+  'waiting', 'dialling', 'answered', 'speaking', 'delivered', 'busy', 'no_answer', 'rejected', 'unreachable', 'hung_up', 'superseded', 'dropped', 'failed',
+] as const;
+
+export interface Notice {
+  id: number;
+  order_id: string;
+  status: string;
+  version: number;
+  phone: string;
+  line: string;
+  source: string;
+  at: string;
+  state: string; // one of noticeStates
+  due: string | null;
+  tries: number;
+  call_id: string;
+  answer: string;
+  machine: boolean;
+  ended: string | null;
+}
+
+export interface NoticeStep {
+  at: string;
+  state: string;
+  what: string;
+}
+
+export interface OptOut {
+  phone: string;
+  since: string;
+  note: string;
 }
 
 export interface FakePhone {

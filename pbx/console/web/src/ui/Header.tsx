@@ -19,7 +19,7 @@ export function Tools() {
   );
 }
 
-export type PageName = 'console' | 'orders' | 'calls';
+export type PageName = 'console' | 'orders' | 'calls' | 'notices';
 
 /** The other pages open beside the console, never in its place: leaving it would take the line down. */
 export function Links(props: { here: PageName }) {
@@ -29,7 +29,7 @@ export function Links(props: { here: PageName }) {
       ? <a class="here" aria-current="page" href={href} data-testid={`nav-${name}`}>{t(`nav.${name}`)}</a>
       : <a href={href} target={`cabline-${name}`} data-testid={`nav-${name}`}>{t(`nav.${name}`)}</a>
   );
-  return <nav class="links">{link('console', '/')}{link('orders', '/orders')}{link('calls', '/calls')}</nav>;
+  return <nav class="links">{link('console', '/')}{link('orders', '/orders')}{link('calls', '/calls')}{link('notices', '/notices')}</nav>;
 }
 
 /** The head of the pages that are lists. */

@@ -1,6 +1,6 @@
 import type { Floor, Operator } from '../net/types.ts';
-import { since, span } from '../logic/format.ts';
-import type { Key } from '../i18n/index.ts';
+import { clock, since, span } from '../logic/format.ts';
+import { word, type Key } from '../i18n/index.ts';
 import { PhoneLink } from './PhoneLink.tsx';
 import { useNow, useT } from './settings.ts';
 
@@ -30,6 +30,20 @@ export function Side(props: { floor: Floor | null; stale: boolean; login: string
           })}
         </ul>
       </section>
+      {(props.floor?.answers.length ?? 0) > 0 && (
+        <section class="pane answers" data-testid="answers">
+          <h2>{t('answers.title')}</h2>
+          <ul>
+            {props.floor!.answers.map((each) => (
+              <li key={each.order_id + each.at} data-testid={`answer-${each.order_id}`} data-answer={each.answer}>
+                <PhoneLink phone={each.phone} />
+                <span>{word(t, 'answer', each.answer)}</span>
+                <span class="small muted">{t('calls.order')} {each.order_id} · {clock(each.at)}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
       <section class="pane team" data-testid="team">
         <h2>{t('team.title')}</h2>
         {team.length === 0 && <p class="muted">{t('team.empty')}</p>}
