@@ -35,7 +35,8 @@ func (l *Leg) belongs(req *wire.Request) bool {
 	tag, _ := req.From().Params.Get("tag")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return string(*req.CallID()) == l.callID && tag == l.remoteTag
+	_, rings := l.forks[tag] // RFC 3262 §4: a reliable response makes a dialog
+	return string(*req.CallID()) == l.callID && (tag == l.remoteTag || l.state == calling && rings)
 }
 
 // overtaking is how long a request waits for those numbered before it: sipgo
@@ -208,8 +209,8 @@ func (l *Leg) ok(req *wire.Request, sdp []byte) *wire.Response {
 
 // updated is an UPDATE (RFC 3311). The lock is held.
 func (l *Leg) updated(req *wire.Request, tx *wire.ServerTx) {
-	if len(req.Body()) == 0 && l.state == arriving {
-		l.server.answer(req, tx, wire.StatusOK, l.contact())
+	if l.state == arriving || l.state == calling {
+		l.updatedEarly(req, tx)
 		return
 	}
 	if l.blocked(req, tx) {

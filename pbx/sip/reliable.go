@@ -165,6 +165,36 @@ func (l *Leg) confirmedEarly(req *wire.Request, tx *wire.ServerTx) {
 	_ = tx.Respond(res) // lost, it is sent again when the PRACK comes again
 }
 
+// updatedEarly is an UPDATE before the answer. It may change the session once
+// both sides are sure of it (RFC 3311 §5.1). The lock is held.
+func (l *Leg) updatedEarly(req *wire.Request, tx *wire.ServerTx) {
+	from, _ := req.From().Params.Get("tag")
+	a := l.arrival
+	agreed := l.state == calling && l.heardFrom == from || a != nil && a.reliable && a.told && a.unsure == nil
+	switch {
+	case len(req.Body()) == 0:
+		l.server.answer(req, tx, wire.StatusOK, l.contact())
+		return
+	case !agreed:
+		l.server.answer(req, tx, wire.StatusInternalServerError, wire.NewHeader("Retry-After", "1"))
+		return
+	case !isSDP(req):
+		l.server.answer(req, tx, wire.StatusUnsupportedMediaType, l.capabilities()...)
+		return
+	}
+	sdp, err := l.sessionFor(req.Body())
+	if err != nil {
+		l.server.answer(req, tx, wire.StatusNotAcceptableHere)
+		return
+	}
+	if l.sdp = sdp; a != nil {
+		a.sdp = sdp
+	}
+	res := respond(req, wire.StatusOK, l.contact(), wire.NewHeader("Content-Type", "application/sdp"))
+	res.SetBody(sdp)
+	_ = tx.Respond(res)
+}
+
 // settle ends the wait for a PRACK.
 func (a *arrival) settle() {
 	if a.unsure != nil {

@@ -251,6 +251,54 @@ func TestTheirReliableRingingIsConfirmedOnceAndInOrder(t *testing.T) {
 	carrier.send(bye.reply("200 OK", "", ""))
 }
 
+func TestAnUPDATEBeforeTheAnswerChangesTheSessionOnceItIsAgreed(t *testing.T) {
+	answer := make(chan struct{})
+	b := start(t, progressing(answer), nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", requires+sdpOffer)
+	ringing := k.want("SIP/2.0 180", "SIP/2.0 100")
+	k.prack(ringing, "")
+	progress := k.want("SIP/2.0 183", "SIP/2.0 180", "SIP/2.0 200")
+	k.enter(progress)
+	k.request("UPDATE", holdOffer)
+	k.want("SIP/2.0 500", "SIP/2.0 183", "SIP/2.0 200") // our answer is not confirmed yet
+	k.prack(progress, "")
+	k.okOf("PRACK")
+	k.request("UPDATE", "")
+	k.okOf("UPDATE")
+	k.request("UPDATE", holdOffer)
+	if ok := k.okOf("UPDATE"); !strings.Contains(ok.body(), "rtp answer") {
+		t.Errorf("got\n%s", ok)
+	}
+	if offers, _ := wait(t, "port", b.ports).told(); len(offers) != 2 {
+		t.Errorf("the audio was shown %q", offers)
+	}
+	close(answer)
+	k.okOf("INVITE")
+	k.seqOf("ACK", 1)
+	k.bye()
+}
+
+func TestAnUPDATEOfOneWhoRingsIsAnswered(t *testing.T) {
+	out, carrier := startTrunk(t, answerAll, nil)
+	done := out.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	carrier.send(invite.reply("183 Progress", "far", "Contact: <sip:gw@"+carrier.self+">\nRequire: 100rel\nRSeq: 1\n"+answerSDP))
+	carrier.send(carrier.want("PRACK").reply("200 OK", "", ""))
+	far := &talk{phone: carrier, id: invite.header("Call-ID"), from: invite.header("To") + ";tag=far", to: invite.header("From"), target: invite.uri("Contact")}
+	far.request("UPDATE", holdOffer)
+	if ok := far.want("SIP/2.0 200"); !strings.Contains(ok.body(), "rtp answer") {
+		t.Errorf("got\n%s", ok)
+	}
+	far.from = invite.header("To") + ";tag=another"
+	far.request("UPDATE", holdOffer)
+	far.want("SIP/2.0 481")
+	carrier.send(invite.reply("200 OK", "far", "Contact: <sip:gw@"+carrier.self+">\n"))
+	carrier.want("ACK")
+	_ = wait(t, "end of Dial", done).leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
 func TestReliableRingingOfAForkIsConfirmedInEachBranch(t *testing.T) {
 	b, carrier := startTrunk(t, answerAll, nil) // required of us without our having offered it
 	done := b.dial(context.Background(), driver)
