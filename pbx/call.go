@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"cabline/media"
 )
 
 // Call is one conversation, from the first INVITE to the CDR.
@@ -22,9 +24,10 @@ type Call struct {
 	line  Line
 	order *Order
 	voice Voice
-	legs  []Leg   // those that answered or arrived, in that order
-	known []Phone // the parties' numbers that have come into the call
-	holds int     // how often one of them put another on hold or took it back
+	hello media.Speech // to be said while operators ring already; nil: nothing
+	legs  []Leg        // those that answered or arrived, in that order
+	known []Phone      // the parties' numbers that have come into the call
+	holds int          // how often one of them put another on hold or took it back
 
 	// aside are goroutines that may outlive the step which began them, but not
 	// the call: phones that ring on for a moment after another was answered.

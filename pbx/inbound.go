@@ -138,8 +138,8 @@ const (
 )
 
 // askClient says how the order stands and offers what fits it. A client
-// without an order is greeted and not asked; one who makes no choice wants a
-// human.
+// without an order is not asked, and greeted when operators ring already; one
+// who makes no choice wants a human.
 func (s *Switchboard) askClient(ctx context.Context, call *Call, client Leg) (choice, error) {
 	want, err := s.hearOut(ctx, call, client)
 	switch {

@@ -149,7 +149,8 @@ func (s *Switchboard) hearOut(ctx context.Context, call *Call, client Leg) (want
 			call.about(order)
 		}
 		if call.order == nil {
-			return toOperator, call.say(ctx, client, call.voice.Say(prompts.Greeting))
+			call.hello = call.voice.Say(prompts.Greeting)
+			return toOperator, nil
 		}
 		text := n.text(call.voice, call.order)
 		if !said || len(n.told) > 0 {

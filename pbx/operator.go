@@ -64,7 +64,9 @@ func (s *Switchboard) firstOperator(ctx context.Context, call *Call, client Leg)
 	results := make(chan picked)
 
 	music := append(call.voice.Say(prompts.PleaseWait), call.voice.Music())
-	sound := sounding(ctx, client, call.voice.Say(prompts.ConnectingOperator), music)
+	first := append(call.hello[:len(call.hello):len(call.hello)], call.voice.Say(prompts.ConnectingOperator)...)
+	call.hello = nil
+	sound := sounding(ctx, client, first, music)
 	defer sound.stop()
 	for ringing := 0; ; {
 		select {
