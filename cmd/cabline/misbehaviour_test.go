@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,24 @@ var misbehaviours = map[string]func(w http.ResponseWriter, r *http.Request){
 			if _, err := w.Write(block); err != nil {
 				return
 			}
+		}
+	},
+	"nests without an end": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat(`{"a":[`, 100_000))
+	},
+	"nests XML without an end": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<response>"+strings.Repeat("<data>", 100_000))
+	},
+	"sends an XML bomb": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><response><code>&b;</code></response>`)
+	},
+	"sends UTF-16": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "\xff\xfe{\x00\"\x00i\x00d\x00\"\x00:\x001\x00}\x00")
+	},
+	"sends a number": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "42") },
+	"sends 4 MB of headers": func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 4000 {
+			w.Header().Set("X-"+strconv.Itoa(i), strings.Repeat("x", 1000))
 		}
 	},
 	"has a self-signed certificate": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
@@ -173,7 +192,7 @@ func switchboardOf(t *testing.T, cfg *config.Config) (board *pbx.Switchboard, ra
 	x.board = board
 	board.SetOperators([]pbx.Operator{{Login: "anna"}})
 	board.SetOnline("anna", true)
-	if notify := d.mount["/integration/gootaxpro/notify"]; notify != nil {
+	if notify := d.mount["/integration/"]; notify != nil { // of Gootax, which is asked about what it has told
 		r := httptest.NewRequest(http.MethodPost, "/integration/gootaxpro/notify",
 			strings.NewReader(`{"id": "42", "status": "driver_accepted", "phone": "`+demoClient.Dialable()+`"}`))
 		r.Header.Set("api-key", "token")

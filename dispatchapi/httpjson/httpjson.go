@@ -137,6 +137,9 @@ func (s *System) orders(ctx context.Context, ask Request, v values) ([]*pbx.Orde
 	if ask.Within != "" {
 		root = root.Get(ask.Within)
 	}
+	if root.Type == gjson.Number || root.Type == gjson.String && root.Str != "" { // null, false and "" are ways to say none
+		return nil, fmt.Errorf("%w: no order but %s", courier.ErrGarbage, courier.Excerpt([]byte(root.Raw)))
+	}
 	found := []gjson.Result{root}
 	if root.IsArray() {
 		found = root.Array()
