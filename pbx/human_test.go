@@ -11,7 +11,7 @@ import (
 	"cabline/pbx/pbxtest"
 )
 
-// stricken is a dispatch system that is asked for an order and does as it likes.
+// stricken is a dispatch system that is asked for orders and does as it likes.
 type stricken struct {
 	pbxtest.Orders
 	byPhone func(ctx context.Context) (*pbx.Order, error)
@@ -19,6 +19,11 @@ type stricken struct {
 
 func (s stricken) OrderByPhone(ctx context.Context, _ pbx.Phone) (*pbx.Order, error) {
 	return s.byPhone(ctx)
+}
+
+func (s stricken) OrdersByDriver(ctx context.Context, _ pbx.Phone) ([]*pbx.Order, error) {
+	order, err := s.byPhone(ctx)
+	return []*pbx.Order{order}, err
 }
 
 func TestACallersOperatorsRingWithinThreeSecondsWhateverBecomesOfTheDispatchSystem(t *testing.T) {
