@@ -105,6 +105,8 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a carrier without a preset", "host: 127.0.0.3:5070", `preset: beline`, `7:29: trunks.preset: unknown "beline"; did you mean "beeline"?`},
 		{"a carrier that calls from anywhere", "host: 127.0.0.3:5070, from: [127.0.0.2, 10.1.0.7/16]", `preset: novofon, auth_user: a, password: b`,
 			`7:5: trunks: from is missing; novofon calls from other addresses than it registers at, list them`},
+		{"a carrier whose host is the firm's own", "host: 127.0.0.3:5070, ", `preset: rostelecom, auth_user: a, password: b, `,
+			`7:5: trunks: host is missing; at rostelecom it is the firm's own domain, or the address of their gateway`},
 		{"two trunks of one name", "lines:\n", "  - {name: carrier, host: 10.0.0.1}\nlines:\n", `8:12: trunks.name: carrier is here a second time, first in line 7`},
 
 		{"a number that is no phone", `number: "+74950000000"`, `number: call me`, `9:14: lines.number: "call me" is no telephone number; write it as +74950000000`},
@@ -190,6 +192,8 @@ func TestWhatWorksButSurprises(t *testing.T) {
 			`f:12:65: branch "Центр": no line has it; known: Юг`},
 		{"a branch misspelt by one letter", "branches: [Центр]", "branches: [Центр, Центрр]", `f:12:72: branch "Центрр": no line has it; did you mean "Центр"?`},
 		{"a password that is guessed", "secret word", "secret", `f:12:5: operator "anna": the password is shorter than 8 characters`},
+		{"lines that a carrier does not tell apart", "host: 127.0.0.3:5070", "preset: mtt, auth_user: a, password: b",
+			`f:10:5: mtt does not say which number was called where we register: all calls are for +74950000000; let them know you by your address (register: false) instead`},
 		{"an operator of every branch", ", branches: [Центр]", "", ``},
 	} {
 		t.Run(c.name, func(t *testing.T) {

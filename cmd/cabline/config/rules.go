@@ -262,6 +262,7 @@ func (r *reader) lines(c *Config) {
 		}
 	}
 	r.callerIDs(c)
+	r.lineless(c)
 	if len(c.Lines) == 0 {
 		r.warnings.add(r.file, r.at[&c.Lines], "no lines: the firm has no number")
 	}
