@@ -196,6 +196,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 		Gate:     x.gate,
 		Exchange: x.board,
 		Alarm:    x.metrics.MaskingAlarm,
+		Alias:    x.alias,
 		RTP:      x.openRTP,
 		Browser:  func() (sip.Audio, error) { return x.browsers.Open() },
 	}
@@ -247,6 +248,8 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Orders:        x.orders,
 		Notices:       x.store,
 		Noticeboard:   x.board.Notices,
+		Aliases:       x.aliases(),
+		LostItems:     x.board,
 		Pages:         web.Files(),
 		Demo:          demo,
 		Mount:         mount,

@@ -14,3 +14,20 @@ func maskingOf(cfg config.Masking) pbx.Masking {
 	}
 	return m
 }
+
+// aliases are what operators see in the place of numbers, nil where they see
+// those. The token is the secret that operators do not have.
+func (x *exchange) aliases() *pbx.Aliases {
+	if x.cfg.Masking.OperatorsSeeNumbers {
+		return nil
+	}
+	return pbx.NewAliases(x.cfg.Dispatch.Token.Reveal())
+}
+
+// alias reads what an operator dials who sees no numbers.
+func (x *exchange) alias(text string) (pbx.Phone, bool) {
+	if a := x.aliases(); a != nil {
+		return a.Phone(text)
+	}
+	return "", false
+}

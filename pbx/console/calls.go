@@ -85,9 +85,9 @@ func showAudio(l pbx.LegRecord) audioJSON {
 	}
 }
 
-func showCDR(cdr pbx.CDR) cdrJSON {
+func (show numbers) cdr(cdr pbx.CDR) cdrJSON {
 	shown := cdrJSON{
-		ID: cdr.ID, Kind: string(cdr.Kind), Line: cdr.Line.Dialable(), From: cdr.From.Dialable(), To: cdr.To.Dialable(),
+		ID: cdr.ID, Kind: string(cdr.Kind), Line: cdr.Line.Dialable(), From: show.of(cdr.From), To: show.of(cdr.To),
 		OrderID: cdr.OrderID, Branch: cdr.Branch, Started: cdr.Started.UTC(), Answered: when(cdr.Answered), Ended: when(cdr.Ended),
 		Waited: seconds(cdr.Waited), Talked: seconds(cdr.Talked), State: string(cdr.State), Result: cdr.Result,
 		Steps: []stepJSON{}, Legs: []legJSON{},
@@ -97,7 +97,7 @@ func showCDR(cdr pbx.CDR) cdrJSON {
 	}
 	for _, l := range cdr.Legs {
 		shown.Legs = append(shown.Legs, legJSON{
-			ID: l.ID, Party: string(l.Party), Number: l.Number.Dialable(), Operator: l.Operator, Trunk: l.Trunk,
+			ID: show.callID(l.ID), Party: string(l.Party), Number: show.of(l.Number), Operator: l.Operator, Trunk: l.Trunk,
 			Started: when(l.Started), Answered: when(l.Answered), Ended: when(l.Ended), Cause: l.Cause, Code: l.Code,
 			Audio: showAudio(l),
 		})
@@ -105,10 +105,10 @@ func showCDR(cdr pbx.CDR) cdrJSON {
 	return shown
 }
 
-func showCDRs(all []pbx.CDR) []cdrJSON {
+func (show numbers) cdrs(all []pbx.CDR) []cdrJSON {
 	shown := []cdrJSON{}
 	for _, cdr := range all {
-		shown = append(shown, showCDR(cdr))
+		shown = append(shown, show.cdr(cdr))
 	}
 	return shown
 }
@@ -187,7 +187,7 @@ func (c *Console) readConnectRequest(in connectJSON) (pbx.ConnectRequest, error)
 		if n.text == "" && !n.needed {
 			continue
 		}
-		number, err := pbx.ParsePhone(n.text, c.Country)
+		number, err := pbx.ParsePhone(c.number(n.text), c.Country)
 		if err != nil {
 			return want, huma.Error422UnprocessableEntity(n.field+": "+err.Error(), &huma.ErrorDetail{Location: "body." + n.field, Message: err.Error()})
 		}
@@ -209,7 +209,7 @@ func (c *Console) readConnect(ctx context.Context, in *struct {
 	if cdr.Kind != pbx.KindConnect {
 		return nil, huma.Error404NotFound("no such call")
 	}
-	shown := showCDR(cdr)
+	shown := c.numbersFor(ctx).cdr(cdr)
 	return &struct{ Body connectedJSON }{connectedJSON{ID: cdr.ID, State: string(cdr.State), Result: cdr.Result, CDR: &shown}}, nil
 }
 
@@ -219,9 +219,9 @@ type callsAnswer struct {
 	}
 }
 
-func (c *Console) liveCalls(context.Context, *struct{}) (*callsAnswer, error) {
+func (c *Console) liveCalls(ctx context.Context, _ *struct{}) (*callsAnswer, error) {
 	out := &callsAnswer{}
-	out.Body.Calls = showCDRs(c.Calls.Live())
+	out.Body.Calls = c.numbersFor(ctx).cdrs(c.Calls.Live())
 	return out, nil
 }
 
@@ -243,6 +243,6 @@ func (c *Console) cdrs(ctx context.Context, in *struct {
 		return nil, refused(ctx, err)
 	}
 	out := &cdrsAnswer{}
-	out.Body.CDRs, out.Body.Next = showCDRs(page), next
+	out.Body.CDRs, out.Body.Next = c.numbersFor(ctx).cdrs(page), next
 	return out, nil
 }

@@ -47,6 +47,12 @@ type CDRs interface {
 	Ping(ctx context.Context) error
 }
 
+// LostItems are the windows that operators open; pbx.Switchboard has them.
+type LostItems interface {
+	OpenLostItem(ctx context.Context, orderID string) (pbx.Window, error)
+	CloseLostItem(ctx context.Context, orderID string) error
+}
+
 // Orders is the order book. Its refusals have the method
 // Faults() iter.Seq2[field, problem string]; orderbook.Book is one.
 type Orders interface {
@@ -92,6 +98,12 @@ type Config struct {
 	// http.ServeMux: "/ws", "GET /demo/api/info". They guard themselves.
 	Mount map[string]http.Handler
 
+	// Aliases stand for numbers in all that operators are shown; nil: they see
+	// numbers whole, as the token does.
+	Aliases *pbx.Aliases
+	// LostItems lets client and driver of a ride reach each other.
+	LostItems LostItems
+
 	Metrics       *Metrics                 // nil: made here
 	Ports         func() (taken, free int) // pairs of RTP ports; nil: not told
 	Dropped       func() uint64            // SIP messages that were not answered; nil: not told
@@ -128,7 +140,7 @@ func New(config Config) (*Console, error) {
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
 	}
-	if config.Accounts == nil || config.Calls == nil || config.Desk == nil || config.CDRs == nil || config.Orders == nil || config.Pages == nil {
+	if config.Accounts == nil || config.Calls == nil || config.Desk == nil || config.CDRs == nil || config.Orders == nil || config.LostItems == nil || config.Pages == nil {
 		return nil, errors.New("console: a part is missing from its config")
 	}
 	pages, err := loadPages(config.Pages)
@@ -141,7 +153,7 @@ func New(config Config) (*Console, error) {
 		pages:    pages,
 		sessions: newSessions(),
 		tokens:   newAllowance(30, time.Second),
-		states:   &states{desk: config.Desk, calls: config.Calls},
+		states:   &states{desk: config.Desk, calls: config.Calls, show: numbers{config.Aliases}},
 		origin:   http.NewCrossOriginProtection(),
 	}
 	c.routes()

@@ -46,6 +46,7 @@ type floor struct {
 	said      []pbx.Said
 	connects  []pbx.ConnectRequest
 	refuse    error // what Connect answers
+	lost      []string
 	changed   chan struct{}
 }
 
@@ -203,7 +204,7 @@ func furnish(t *testing.T, cdrs CDRs, orders Orders, change ...func(*Config)) *h
 	config := Config{
 		Firm: "Такси Ромашка", Country: "RU", Language: "ru", Version: "1.2.3", Token: secret,
 		Accounts: staff.account,
-		Calls:    floor, Desk: floor, CDRs: cdrs, Orders: orders,
+		Calls:    floor, Desk: floor, CDRs: cdrs, Orders: orders, LostItems: floor,
 		Pages: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>console</title>")}},
 	}
 	for _, c := range change {

@@ -324,7 +324,7 @@ func TestTheCardOfACall(t *testing.T) {
 	})
 	anna := cookie(h.login("anna"))
 	five := 5
-	h.floor.cards["c1"] = pbx.Card{CallID: "c1", Phone: "+79161234567", Line: "+74950000000", Branch: "Центр", Tariff: "Стандарт",
+	h.floor.cards["c1"] = pbx.Card{CallID: "c1", Phone: "+79161234567", Party: pbx.RoleClient, Line: "+74950000000", Branch: "Центр", Tariff: "Стандарт",
 		Order: &pbx.Order{ID: "42", Status: pbx.StatusAccepted, Phone: "+79161234567", ETA: &five, Created: noon, Updated: noon}}
 	h.floor.cards["c2"] = pbx.Card{CallID: "c2", Line: "+74950000000"}
 	card := h.ask("GET", "/console/api/calls/c1/card", nil, anna).tree(t)
@@ -332,8 +332,8 @@ func TestTheCardOfACall(t *testing.T) {
 	if order["id"] != "42" || order["eta_minutes"] != 5.0 || order["status"] != "accepted" {
 		t.Errorf("order: %v", order)
 	}
-	sameJSON(t, card, m{"call_id": "c1", "phone": "+79161234567", "line": "+74950000000", "branch": "Центр", "tariff": "Стандарт", "link": "https://panel.example/?of=anna"}, "order")
+	sameJSON(t, card, m{"call_id": "c1", "phone": "+79161234567", "line": "+74950000000", "branch": "Центр", "tariff": "Стандарт", "link": "https://panel.example/?of=anna", "party": "client"}, "order")
 	sameJSON(t, h.ask("GET", "/console/api/calls/c2/card", nil, anna).tree(t),
-		m{"call_id": "c2", "phone": "", "line": "+74950000000", "branch": "", "tariff": "", "order": nil, "link": ""})
+		m{"call_id": "c2", "phone": "", "line": "+74950000000", "branch": "", "tariff": "", "order": nil, "link": "", "party": ""})
 	h.ask("GET", "/console/api/calls/c3/card", nil, anna).isProblem(t, http.StatusNotFound, "")
 }

@@ -66,6 +66,7 @@ type state struct {
 type states struct {
 	desk  Desk
 	calls Calls
+	show  numbers
 
 	mu      sync.Mutex
 	last    *state
@@ -112,10 +113,10 @@ func (s *states) take() *state {
 		shown.Operators = append(shown.Operators, showOperator(o))
 	}
 	for _, w := range s.desk.Waiting() {
-		shown.Waiting = append(shown.Waiting, waitingJSON{CallID: w.CallID, Phone: w.Phone.Dialable(), Line: w.Line.Dialable(), Branch: w.Branch, Since: w.Since.UTC()})
+		shown.Waiting = append(shown.Waiting, waitingJSON{CallID: w.CallID, Phone: s.show.of(w.Phone), Line: w.Line.Dialable(), Branch: w.Branch, Since: w.Since.UTC()})
 	}
 	for _, a := range s.desk.Said() {
-		shown.Answers = append(shown.Answers, saidJSON{a.OrderID, a.Phone.Dialable(), string(a.Answer), a.At.UTC()})
+		shown.Answers = append(shown.Answers, saidJSON{a.OrderID, s.show.of(a.Phone), string(a.Answer), a.At.UTC()})
 	}
 	data, err := json.Marshal(shown)
 	if err != nil {

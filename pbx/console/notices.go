@@ -41,8 +41,8 @@ type noticeJSON struct {
 	Ended   *time.Time `json:"ended"`
 }
 
-func showNotice(r pbx.NoticeRecord) noticeJSON {
-	return noticeJSON{ID: r.ID, OrderID: r.OrderID, Status: string(r.Status), Version: r.Version, Phone: r.Order.Phone.Dialable(), Line: r.Line.Dialable(),
+func (show numbers) notice(r pbx.NoticeRecord) noticeJSON {
+	return noticeJSON{ID: r.ID, OrderID: r.OrderID, Status: string(r.Status), Version: r.Version, Phone: show.of(r.Order.Phone), Line: r.Line.Dialable(),
 		Source: r.Source, At: r.At.UTC(), State: string(r.State), Due: when(r.Due), Tries: r.Tries, CallID: r.CallID, Answer: string(r.Answer),
 		Machine: r.Machine, Ended: when(r.Ended)}
 }
@@ -84,7 +84,7 @@ func (c *Console) phones(fields ...phoneField) error {
 		if f.text == "" {
 			continue
 		}
-		number, err := pbx.ParsePhone(f.text, c.Country)
+		number, err := pbx.ParsePhone(c.number(f.text), c.Country)
 		if err != nil {
 			return huma.Error422UnprocessableEntity(f.name+": "+err.Error(), &huma.ErrorDetail{Location: f.name, Message: err.Error()})
 		}
@@ -144,8 +144,9 @@ func (c *Console) findNotices(ctx context.Context, in *struct {
 	}
 	out := &noticesAnswer{}
 	out.Body.Notices = []noticeJSON{}
+	show := c.numbersFor(ctx)
 	for _, r := range found {
-		out.Body.Notices = append(out.Body.Notices, showNotice(r))
+		out.Body.Notices = append(out.Body.Notices, show.notice(r))
 	}
 	return out, nil
 }
@@ -171,7 +172,7 @@ func (c *Console) readNotice(ctx context.Context, in *struct {
 		return nil, refused(ctx, err)
 	}
 	out := &noticeAnswer{}
-	out.Body.Notice, out.Body.Journal = showNotice(r), []noticeStepJSON{}
+	out.Body.Notice, out.Body.Journal = c.numbersFor(ctx).notice(r), []noticeStepJSON{}
 	for _, s := range steps {
 		out.Body.Journal = append(out.Body.Journal, noticeStepJSON{s.At, string(s.State), s.What})
 	}
@@ -194,14 +195,15 @@ func (c *Console) optOuts(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"64" doc:"The last number of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }) (*optOutsAnswer, error) {
-	found, err := c.Notices.OptOuts(ctx, pbx.Phone(in.After), in.Limit)
+	found, err := c.Notices.OptOuts(ctx, pbx.Phone(c.number(in.After)), in.Limit)
 	if err != nil {
 		return nil, refused(ctx, err)
 	}
 	out := &optOutsAnswer{}
 	out.Body.OptOuts = []optOutJSON{}
+	show := c.numbersFor(ctx)
 	for _, o := range found {
-		out.Body.OptOuts = append(out.Body.OptOuts, optOutJSON{o.Phone.Dialable(), o.Since, o.Note})
+		out.Body.OptOuts = append(out.Body.OptOuts, optOutJSON{show.of(o.Phone), o.Since, o.Note})
 	}
 	return out, nil
 }
@@ -234,6 +236,6 @@ func (c *Console) optOut(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(ctx, err)
 	}
-	out.Body.Phone, out.Body.Calls = phone.Dialable(), in.Body.Calls
+	out.Body.Phone, out.Body.Calls = c.numbersFor(ctx).of(phone), in.Body.Calls
 	return out, nil
 }

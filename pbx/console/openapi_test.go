@@ -27,6 +27,7 @@ func document(t *testing.T, h *house) *huma.OpenAPI {
 	h.routeOrders(api)
 	h.routeCalls(api)
 	h.routeNotices(api)
+	h.routeLostItems(api)
 	got := h.ask("GET", "/api/openapi.json", nil)
 	if got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "application/vnd.oai.openapi+json") {
 		t.Fatalf("%+v", got)
@@ -104,6 +105,10 @@ func TestTheDocumentIsTrue(t *testing.T) {
 	for _, err := range []error{pbx.ErrNoOrder, pbx.ErrNotAPhone, pbx.ErrShutdown, errBroken} {
 		h.floor.refuse = err
 		send("POST /api/v1/connect", "/api/v1/connect", `{"order_id": "1"}`, byToken)
+	}
+	for _, err := range []error{nil, pbx.ErrNoOrder, pbx.ErrNoParty, errBroken} {
+		h.floor.refuse = err
+		send("PUT /api/v1/orders/{id}/lost-item", "/api/v1/orders/1/lost-item", `{"open": true}`, byToken)
 	}
 
 	// What all operations have in common.
@@ -199,7 +204,7 @@ func TestTheDocumentNamesEveryRouteAndStatus(t *testing.T) {
 	slices.Sort(documented)
 	want := []string{"GET /api/v1/calls", "GET /api/v1/cdrs", "GET /api/v1/connect/{id}", "GET /api/v1/notices", "GET /api/v1/notices/{id}",
 		"GET /api/v1/opt-outs", "GET /api/v1/orders", "GET /api/v1/orders/{id}",
-		"PATCH /api/v1/orders/{id}", "POST /api/v1/connect", "POST /api/v1/notices", "POST /api/v1/opt-outs", "POST /api/v1/orders"}
+		"PATCH /api/v1/orders/{id}", "POST /api/v1/connect", "POST /api/v1/notices", "POST /api/v1/opt-outs", "POST /api/v1/orders", "PUT /api/v1/orders/{id}/lost-item"}
 	if diff := cmp.Diff(want, documented); diff != "" {
 		t.Error(diff)
 	}

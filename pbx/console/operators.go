@@ -165,6 +165,7 @@ func (c *Console) ready(w http.ResponseWriter, r *http.Request, who *session) {
 type cardJSON struct {
 	CallID string     `json:"call_id"`
 	Phone  string     `json:"phone"`
+	Party  string     `json:"party"` // whose: client, or driver
 	Line   string     `json:"line"`
 	Branch string     `json:"branch"`
 	Tariff string     `json:"tariff"`
@@ -178,17 +179,17 @@ func (c *Console) card(w http.ResponseWriter, r *http.Request, who *session) {
 		writeProblem(w, http.StatusNotFound, "no such call in progress")
 		return
 	}
-	shown := showCard(card)
-	if c.CardLink != nil {
+	shown := c.toOperators().card(card)
+	if c.CardLink != nil && c.Aliases == nil { // the link has the number in it
 		shown.Link = c.CardLink(who.login, card)
 	}
 	writeJSON(w, http.StatusOK, shown)
 }
 
-func showCard(card pbx.Card) cardJSON {
-	shown := cardJSON{CallID: card.CallID, Phone: card.Phone.Dialable(), Line: card.Line.Dialable(), Branch: card.Branch, Tariff: card.Tariff}
+func (show numbers) card(card pbx.Card) cardJSON {
+	shown := cardJSON{CallID: card.CallID, Phone: show.of(card.Phone), Party: string(card.Party), Line: card.Line.Dialable(), Branch: card.Branch, Tariff: card.Tariff}
 	if card.Order != nil {
-		order := showOrder(*card.Order)
+		order := show.order(*card.Order)
 		shown.Order = &order
 	}
 	return shown

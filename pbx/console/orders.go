@@ -37,11 +37,11 @@ type carJSON struct {
 	Plate string `json:"plate" example:"А123ВС77"`
 }
 
-func showOrder(o pbx.Order) orderJSON {
+func (show numbers) order(o pbx.Order) orderJSON {
 	shown := orderJSON{
-		ID: o.ID, Status: string(o.Status), Phone: o.Phone.Dialable(), ClientName: o.ClientName, Line: o.Line.Dialable(),
+		ID: o.ID, Status: string(o.Status), Phone: show.of(o.Phone), ClientName: o.ClientName, Line: o.Line.Dialable(),
 		Branch: o.Branch, Tariff: o.Tariff, Pickup: o.Pickup, Dropoff: o.Dropoff, Comment: o.Comment, ETA: o.ETA,
-		Car: carJSON(o.Car), Driver: o.Driver.Dialable(), Created: o.Created, Updated: o.Updated,
+		Car: carJSON(o.Car), Driver: show.of(o.Driver), Created: o.Created, Updated: o.Updated,
 	}
 	if o.Price != 0 {
 		shown.Price = &o.Price
@@ -84,9 +84,9 @@ type carPatchJSON struct {
 	Plate patch[string] `json:"plate,omitempty" maxLength:"16" example:"А123ВС77"`
 }
 
-// to writes what was sent over an order. Numbers stay as they were written:
-// the book reads them.
-func (in OrderFields) to(o *pbx.Order) {
+// to writes what was sent over an order. Numbers stay as they were written, but
+// for those that stand for one: the book reads them.
+func (in OrderFields) to(o *pbx.Order, number func(string) string) {
 	if in.Status.sent {
 		o.Status = pbx.Status(in.Status.value)
 	}
@@ -94,7 +94,7 @@ func (in OrderFields) to(o *pbx.Order) {
 		o.Line = pbx.Phone(in.Line.value)
 	}
 	if in.Driver.sent {
-		o.Driver = pbx.Phone(in.Driver.value)
+		o.Driver = pbx.Phone(number(in.Driver.value))
 	}
 	if in.ETA.sent {
 		o.ETA = nil
@@ -133,19 +133,19 @@ func (c *Console) routeOrders(api huma.API) {
 
 func (c *Console) createOrder(ctx context.Context, in *struct{ Body newOrderJSON }) (*orderAnswer, error) {
 	var order pbx.Order
-	in.Body.to(&order)
-	order.Phone = pbx.Phone(in.Body.Phone)
-	return answerOrder(ctx)(c.Orders.Create(ctx, order))
+	in.Body.to(&order, c.number)
+	order.Phone = pbx.Phone(c.number(in.Body.Phone))
+	return c.answerOrder(ctx)(c.Orders.Create(ctx, order))
 }
 
 func (c *Console) changeOrder(ctx context.Context, in *struct {
 	ID   string `path:"id" maxLength:"40"`
 	Body orderPatchJSON
 }) (*orderAnswer, error) {
-	return answerOrder(ctx)(c.Orders.Update(ctx, in.ID, func(o *pbx.Order) error {
-		in.Body.to(o)
+	return c.answerOrder(ctx)(c.Orders.Update(ctx, in.ID, func(o *pbx.Order) error {
+		in.Body.to(o, c.number)
 		if in.Body.Phone.sent {
-			o.Phone = pbx.Phone(in.Body.Phone.value)
+			o.Phone = pbx.Phone(c.number(in.Body.Phone.value))
 		}
 		return nil
 	}))
@@ -154,15 +154,15 @@ func (c *Console) changeOrder(ctx context.Context, in *struct {
 func (c *Console) readOrder(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"40"`
 }) (*orderAnswer, error) {
-	return answerOrder(ctx)(c.Orders.Order(ctx, in.ID))
+	return c.answerOrder(ctx)(c.Orders.Order(ctx, in.ID))
 }
 
-func answerOrder(ctx context.Context) func(*pbx.Order, error) (*orderAnswer, error) {
+func (c *Console) answerOrder(ctx context.Context) func(*pbx.Order, error) (*orderAnswer, error) {
 	return func(order *pbx.Order, err error) (*orderAnswer, error) {
 		if err != nil {
 			return nil, refused(ctx, err)
 		}
-		return &orderAnswer{showOrder(*order)}, nil
+		return &orderAnswer{c.numbersFor(ctx).order(*order)}, nil
 	}
 }
 
@@ -177,14 +177,15 @@ func (c *Console) findOrders(ctx context.Context, in *struct {
 	Active bool   `query:"active" doc:"Only those a client who calls now calls about"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }) (*ordersAnswer, error) {
-	found, err := c.Orders.Find(ctx, in.Phone, in.Active, in.Limit)
+	found, err := c.Orders.Find(ctx, c.number(in.Phone), in.Active, in.Limit)
 	if err != nil {
 		return nil, refused(ctx, err)
 	}
 	out := &ordersAnswer{}
 	out.Body.Orders = []orderJSON{}
+	show := c.numbersFor(ctx)
 	for _, o := range found {
-		out.Body.Orders = append(out.Body.Orders, showOrder(o))
+		out.Body.Orders = append(out.Body.Orders, show.order(o))
 	}
 	return out, nil
 }

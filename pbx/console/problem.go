@@ -95,7 +95,7 @@ func refused(ctx context.Context, err error) error {
 func (c *Console) noSuchRoute(w http.ResponseWriter, r *http.Request) {
 	_, ours := c.mux.Handler(r)
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := c.mux.Handler(other); pattern != ours {

@@ -21,6 +21,7 @@ func (c *Console) routeREST() {
 	if c.Notices != nil {
 		c.routeNotices(api)
 	}
+	c.routeLostItems(api)
 	document, err := json.MarshalIndent(api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic(err) // it is made of our own types

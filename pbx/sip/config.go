@@ -34,6 +34,8 @@ type Config struct {
 	Gate     *gate.Gate // keeps out who guesses passwords; nil: one of its own
 	Exchange Exchange
 
+	// Alias reads what operators dial who see no numbers; nil: numbers only.
+	Alias func(text string) (number pbx.Phone, ok bool)
 	// Alarm is told that a message was about to show a party a number that is
 	// hidden from it; sent: it left without the field. May be nil.
 	Alarm func(sent bool)

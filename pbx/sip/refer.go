@@ -66,11 +66,18 @@ func (s *Server) referTo(req *wire.Request, by *Leg) (to pbx.Referral, err error
 	return to, nil
 }
 
-// whom reads an address that an operator may call: another operator, or a
-// number.
+// whom reads an address that an operator may call: another operator, a number,
+// or what stands for one.
 func (s *Server) whom(uri *wire.Uri) (login string, number pbx.Phone) {
 	if _, ok := s.cfg.Accounts(uri.User); ok && uri.Scheme != "tel" {
 		return uri.User, ""
+	}
+	if s.cfg.Alias != nil {
+		if user, err := url.PathUnescape(uri.User); err == nil {
+			if number, ok := s.cfg.Alias(user); ok {
+				return "", number
+			}
+		}
 	}
 	return "", numberIn(uri, s.cfg.Country)
 }

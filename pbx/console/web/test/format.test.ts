@@ -7,6 +7,7 @@ for (const [name, phone, text] of [
   ['a foreign number stays', '+380441234567', '+380441234567'],
   ['a short number stays', '112', '112'],
   ['a withheld number is nothing', '', ''],
+  ['an alias shows what it may', '+7***4567~ABCDEFGHIJKLMNOPQRSTUVWXYZ', '+7***4567'],
 ] as const) test(name, () => assert.equal(phoneText(phone), text));
 
 for (const [name, typed, number] of [
@@ -15,6 +16,8 @@ for (const [name, typed, number] of [
   ['brackets and dots are only for the eye', '+7 (916) 123.45.67', '+79161234567'],
   ['a short number is dialled as it is', '1234', '1234'],
   ['letters are no number', 'такси', ''],
+  ['an alias is dialled as it is', '+7***4567~ABCDEFGHIJKLMNOPQRSTUVWXYZ', '+7***4567~ABCDEFGHIJKLMNOPQRSTUVWXYZ'],
+  ['a masked number without its seal is none', '+7***4567', ''],
   ['letters among digits are no number', '8916abc4567', ''],
   ['two digits are too few', '12', ''],
   ['a plus with little after it is no number', '+123', ''],

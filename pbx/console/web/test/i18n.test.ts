@@ -29,7 +29,7 @@ test('every order status has a name', () => {
 test('every result word of the exchange has a translation', () => {
   // pbx/cdr.go, endings
   for (const result of ['completed', 'busy', 'no answer', 'rejected', 'unreachable', 'no free channel', 'answered elsewhere', 'media lost',
-    'shutdown', 'not allowed', 'no order', 'hung up', 'timeout', 'cancelled', 'failed']) assert.ok(`result.${result}` in ru, result);
+    'shutdown', 'not allowed', 'no order', 'hung up', 'timeout', 'cancelled', 'operator wanted', 'failed']) assert.ok(`result.${result}` in ru, result);
 });
 
 test('places are filled in, unknown words stay as they came', () => {

@@ -15,6 +15,7 @@ export interface OpenCard {
   callId: string; // empty: opened by hand
   line: string;
   link: string; // the card in the dispatch system; empty: none
+  driver: boolean; // it is a driver who calls
   order: Order | null; // null: not created yet
   base: Draft; // what the exchange has
   draft: Draft; // what the person sees
@@ -25,6 +26,8 @@ export interface OpenCard {
   saveError: string | null;
   savedAt: number; // ms; 0: never
   created: boolean; // by this card, just now
+  lostUntil: string | null; // client and driver reach each other because of something lost, as far as this card knows
+  lostError: string | null;
 }
 
 export const dirty = (card: OpenCard): boolean => changed(card.base, card.draft).length > 0;
@@ -83,9 +86,10 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
       const card = await this.api.card(callId);
       const now = this.find(key);
       if (!now) return;
-      const fresh = card.order ? draftOf(card.order) : newDraft(card);
+      const driver = card.party === 'driver';
+      const fresh = card.order ? draftOf(card.order) : newDraft(driver ? { ...card, phone: '' } : card);
       this.change(key, {
-        loading: false, line: card.line, link: card.link, order: card.order, base: fresh, draft: rebase(now.base, now.draft, fresh),
+        loading: false, driver, line: card.line, link: card.link, order: card.order, base: fresh, draft: rebase(now.base, now.draft, fresh),
       });
     } catch (error) {
       this.change(key, { loading: false, loadError: errorText(error) });
@@ -133,6 +137,17 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
     }
   }
 
+  /** Lets client and driver reach each other, for something was left in the car; or no longer. */
+  async lostItem(key: number, open: boolean): Promise<void> {
+    const id = this.find(key)?.order?.id;
+    if (!id) return;
+    try {
+      this.change(key, { lostUntil: await this.api.lostItem(id, open), lostError: null });
+    } catch (error) {
+      this.change(key, { lostError: errorText(error) });
+    }
+  }
+
   close(key: number): void {
     const open = this.value.open.filter((card) => card.key !== key);
     this.set({ open, front: this.value.front === key ? (open.at(-1)?.key ?? 0) : this.value.front });
@@ -146,8 +161,8 @@ export class Cards extends Store<{ open: OpenCard[]; front: number }> {
     const key = ++this.keys;
     const draft = card.order ? draftOf(card.order) : newDraft(card);
     const added: OpenCard = {
-      key, callId: card.call_id, line: card.line, link: card.link, order: card.order, base: draft, draft, errors: {}, loading,
-      loadError: null, saving: false, saveError: null, savedAt: 0, created: false,
+      key, callId: card.call_id, line: card.line, link: card.link, driver: card.party === 'driver', order: card.order, base: draft, draft, errors: {}, loading,
+      loadError: null, saving: false, saveError: null, savedAt: 0, created: false, lostUntil: null, lostError: null,
     };
     // What was only looked at makes room; what was written on stays, whatever rings.
     const kept = this.value.open.filter((each) => dirty(each) || each.saving).slice(-openLimit);

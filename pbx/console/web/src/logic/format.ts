@@ -1,13 +1,25 @@
 /** Numbers, times and money as people read them. Pure. */
 
-/** +79161234567 → +7 916 123-45-67; anything else stays as it is. */
+/** What stands for a number where operators see none: +7***4567~ABCD…, the number masked and a seal. */
+const alias = /^([+0-9]*\*{3}\d*)~[A-Z2-7]{26}$/i;
+
+/** +79161234567 → +7 916 123-45-67, an alias without its seal; anything else stays as it is. */
 export function phoneText(phone: string): string {
+  const masked = alias.exec(phone);
+  if (masked) return masked[1]!;
   const russian = /^\+7(\d{3})(\d{3})(\d{2})(\d{2})$/.exec(phone);
   return russian ? `+7 ${russian[1]} ${russian[2]}-${russian[3]}-${russian[4]}` : phone;
 }
 
-/** What a person typed, as the exchange takes it: digits with an optional plus; empty when it is no number. */
+/** A number in a box: of an alias what may be seen, until somebody writes over it. */
+export const boxText = (phone: string): string => (alias.test(phone) ? phoneText(phone) : phone);
+
+/** The user of a SIP address: of an alias the seal alone. */
+export const userOf = (number: string): string => number.replace(/^.*~/, '~');
+
+/** What a person typed, as the exchange takes it: digits with an optional plus, or an alias; empty when it is no number. */
 export function dialable(text: string): string {
+  if (alias.test(text.trim())) return text.trim();
   if (!/^[+0-9 ().\u00a0-]*$/.test(text)) return '';
   const plus = text.trim().startsWith('+');
   const digits = text.replace(/\D/g, '');

@@ -25,6 +25,14 @@ const rows: [RegExp, Key, ...(string | null)[]][] = [
   [/^operator (\S+): (.+)$/, 'step.operator', null, 'result'],
   [/^number not allowed$/, 'step.not_allowed'],
   [/^connect client and driver$/, 'step.connect'],
+  [/^the client returns a missed call$/, 'step.returns.client'],
+  [/^the driver returns a missed call$/, 'step.returns.driver'],
+  [/^the client calls about something lost$/, 'step.lost.client'],
+  [/^the driver calls about something lost$/, 'step.lost.driver'],
+  [/^the driver of (.+) calls, who has no order now$/, 'step.driver_idle', null],
+  [/^the driver of (.+) calls$/, 'step.driver_calls', null],
+  [/^menu: two orders$/, 'step.two_orders'],
+  [/^chose order (\S+)$/, 'step.chose_order', null],
   [/^a fault of ours$/, 'step.fault'],
   [/^operator (\S+) hands over to operator (\S+)$/, 'step.handOver.operator', null, null],
   [/^operator (\S+) hands over to (.+)$/, 'step.handOver', null, null],
@@ -54,7 +62,7 @@ for (const party of ['client', 'driver', 'target', 'operator'] as const) {
     [new RegExp(`^${party}: (.+)$`), `step.party.${party}`, 'result'],
   );
 }
-for (const party of ['driver', 'target'] as const) rows.push([new RegExp(`^talk to ${party}$`), `step.talk.${party}`]);
+for (const party of ['client', 'driver', 'target'] as const) rows.push([new RegExp(`^talk to ${party}$`), `step.talk.${party}`]);
 
 export function stepText(t: Translate, what: string): string {
   for (const [pattern, key, ...groups] of rows) {

@@ -70,6 +70,9 @@ export class Api {
   createOrder = (order: object) => this.request<Order>('POST', '/api/v1/orders', order);
   changeOrder = (id: string, change: object) =>
     this.request<Order>('PATCH', `/api/v1/orders/${encodeURIComponent(id)}`, change);
+  /** Lets client and driver of a ride reach each other by calling the firm, or no longer; until when. */
+  lostItem = async (id: string, open: boolean) =>
+    (await this.request<{ until: string | null }>('PUT', `/api/v1/orders/${encodeURIComponent(id)}/lost-item`, { open })).until;
   async orders(filter: { phone?: string; active?: boolean; limit?: number }): Promise<Order[]> {
     const query = new URLSearchParams();
     if (filter.phone) query.set('phone', filter.phone);

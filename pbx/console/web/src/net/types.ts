@@ -35,6 +35,7 @@ export interface Order {
 export interface Card {
   call_id: string;
   phone: string;
+  party?: string; // whose: client, or driver
   line: string;
   branch: string;
   tariff: string;

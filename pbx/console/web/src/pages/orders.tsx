@@ -7,6 +7,7 @@ import { Api } from '../net/api.ts';
 import type { Me, Order } from '../net/types.ts';
 import { Header } from '../ui/Header.tsx';
 import { Gate } from '../ui/Login.tsx';
+import { LostItem } from '../ui/LostItem.tsx';
 import { OrderForm, StatusOptions } from '../ui/OrderForm.tsx';
 import { Dial, PhoneLink, dialElsewhere } from '../ui/PhoneLink.tsx';
 import { useNow, useStore, useT } from '../ui/settings.ts';
@@ -185,6 +186,7 @@ function Editor(props: { card: OpenCard; cards: Cards; onSaved: () => Promise<vo
           {t(card.saving ? 'card.saving' : card.order ? 'card.save' : 'card.create')}</button>
         {card.order && edited && <button type="button" class="button" data-testid="reset" onClick={() => cards.reset(card.key)}>{t('card.reset')}</button>}
         <button type="button" class="button quiet" data-testid="close" onClick={() => { if (!edited || !card.order || confirm(t('card.close.sure'))) cards.close(card.key); }}>{t('orders.close')}</button>
+        <LostItem card={card} cards={cards} />
         <span class={`said ${tone}`} role="status" data-testid="said">{said}</span>
       </div>
     </form>

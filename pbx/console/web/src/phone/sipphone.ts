@@ -1,6 +1,7 @@
 import JsSIP from 'jssip';
 import type { RTCSession } from 'jssip/lib/RTCSession';
 import type { UA } from 'jssip/lib/UA';
+import { userOf } from '../logic/format.ts';
 import { Store } from '../logic/store.ts';
 import { causeOf } from './causes.ts';
 import { Hearing } from './hearing.ts';
@@ -83,7 +84,7 @@ export class SipPhone extends Store<PhoneView> {
     if (!this.ua || this.value.call) return;
     this.begin({ direction: 'out', phase: 'calling', number, name: '', id: '' });
     void this.withSpeech((mediaStream) => {
-      const session = this.ua!.call(`sip:${number}@${this.domain}`, {
+      const session = this.ua!.call(`sip:${userOf(number)}@${this.domain}`, {
         mediaStream, pcConfig, rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
       });
       this.follow(session);
@@ -209,7 +210,7 @@ export class SipPhone extends Store<PhoneView> {
     }
     const { uri, display_name } = session.remote_identity;
     this.begin({
-      direction: 'in', phase: 'ringing', number: uri.user ?? '', name: display_name ?? '',
+      direction: 'in', phase: 'ringing', number: (uri.user === 'anonymous' ? display_name : uri.user) ?? '', name: display_name ?? '',
       id: request.getHeader?.('X-Cabline-Call') ?? '',
     });
     this.follow(session);

@@ -3,6 +3,7 @@ import { word } from '../i18n/index.ts';
 import { dirty, type Cards, type OpenCard } from '../desk/cards.ts';
 import { changed, nextStatuses, tone } from '../logic/draft.ts';
 import { clock, phoneText } from '../logic/format.ts';
+import { LostItem } from './LostItem.tsx';
 import { OrderForm } from './OrderForm.tsx';
 import { useStore, useT } from './settings.ts';
 
@@ -63,6 +64,7 @@ function CardBody({ card, cards, talking }: { card: OpenCard; cards: Cards; talk
       <div class="card-head">
         <h2 data-testid="card-title">{card.order ? t('card.order', { id: card.order.id }) : t('card.new')}</h2>
         {card.order && <span class={`chip ${tone(card.order.status)}`} data-testid="card-status" data-status={card.order.status}>{word(t, 'status', card.order.status)}</span>}
+        {card.driver && <span class="chip drive" data-testid="card-driver">{t('card.driver')}</span>}
         {card.link && <a class="button small" href={card.link} target="_blank" rel="noopener noreferrer" data-testid="card-link">{t('card.link')}</a>}
         {card.loading && <span class="muted" data-testid="card-loading">{t('card.loading')}</span>}
         <div class="next">
@@ -105,6 +107,7 @@ function CardFoot({ card, cards }: { card: OpenCard; cards: Cards }) {
         {t(card.saving ? 'card.saving' : card.order ? 'card.save' : 'card.create')} <kbd>{t('card.save.key')}</kbd>
       </button>
       {card.order && edited && <button type="button" class="button" data-testid="card-reset" onClick={() => cards.reset(card.key)}>{t('card.reset')}</button>}
+      <LostItem card={card} cards={cards} />
       <span class={`said ${tone}`} role="status" data-testid="card-said">{said}</span>
     </div>
   );

@@ -1,7 +1,7 @@
 import type { Ref } from 'preact';
 import { useContext, useId } from 'preact/hooks';
 import { word } from '../i18n/index.ts';
-import { dialable, phoneText } from '../logic/format.ts';
+import { boxText, dialable, phoneText } from '../logic/format.ts';
 import { longest, type Draft, type Field } from '../logic/draft.ts';
 import { statuses } from '../net/types.ts';
 import { Dial } from './PhoneLink.tsx';
@@ -58,7 +58,7 @@ export function OrderForm(props: OrderFormProps) {
               </select>
             ) : (
               <input {...common} {...extra[field]} autocomplete="off" maxLength={longest[field]} ref={field === 'pickup' ? props.first : undefined}
-                value={props.draft[field]} onInput={(e) => props.onEdit(field, e.currentTarget.value)} />
+                value={boxText(props.draft[field])} onInput={(e) => props.onEdit(field, e.currentTarget.value)} />
             )}
             {error && <span class="trouble" role="alert" id={`${box}-trouble`} data-testid={`${testid}-error`}>{word(t, 'trouble', error)}</span>}
           </div>

@@ -1,6 +1,6 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
-import { phoneText } from '../logic/format.ts';
+import { dialable, phoneText } from '../logic/format.ts';
 import { useT } from './settings.ts';
 
 /** What a click on a number does; null where there is no telephone. */
@@ -40,7 +40,7 @@ export function listenForDials(dial: (number: string) => void): () => void {
   const channel = new BroadcastChannel(channelName);
   channel.onmessage = (event: MessageEvent<{ dial?: unknown }>) => {
     const number = event.data?.dial;
-    if (typeof number !== 'string' || !/^\+?\d{3,15}$/.test(number)) return;
+    if (typeof number !== 'string' || dialable(number) !== number) return;
     channel.postMessage('dialling');
     dial(number);
   };
