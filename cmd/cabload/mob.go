@@ -196,7 +196,8 @@ func (m *mob) read(conn *net.UDPConn) {
 			continue
 		}
 		method, status := answer.Method(), answer.Status()
-		help := method == "INVITE" && status < 300 || method == "REGISTER" && status/100 == 2
+		// A 100 says only that the next hop has it (RFC 3261 §17.2.1).
+		help := method == "INVITE" && status > 100 && status < 300 || method == "REGISTER" && status/100 == 2
 		m.note(fmt.Sprintf("%d %s", status, method), help)
 		_, nonce, found := strings.Cut(answer.Value("WWW-Authenticate"), `nonce="`)
 		if !found {

@@ -145,6 +145,9 @@ func (r *report) flood(ctx context.Context, b bench, f flood) error {
 	r.print("\n%d messages of strangers in %.0f s from %d addresses; answered: %s\n", got.Sent, got.Seconds, f.Sources, causeList(got.Answers))
 	r.print("%d bans; %d messages dropped\n", got.Bans, got.Dropped)
 	r.print("%d live calls: %d packets of %d lost, p99 %.2f ms\n", f.Calls, got.Talks.Lost, got.Talks.Sent, got.Talks.P99)
+	if got.Talks.ToolDropped+got.Talks.ToolRefused > 0 || got.Talks.ToolLate > 10 {
+		r.print("doubtful: this tool lost %d, could not send %d, was up to %.0f ms late\n", got.Talks.ToolDropped, got.Talks.ToolRefused, got.Talks.ToolLate)
+	}
 	r.print("%d of %d registrations worked, p50 %.1f ms, p99 %.1f ms\n", got.Registered, got.Registrations, got.P50, got.P99)
 	r.print("at most %.1f MB, %d goroutines, %d descriptors\n", float64(got.Peak.RSS)/1024, got.Peak.Goroutines, got.Peak.FDs)
 	r.print("CPU: exchange %.0f s, this tool %.0f s, others %.0f s\n", got.Talks.CPU.PBX, got.Talks.CPU.Own, got.Talks.CPU.Foreign)

@@ -144,7 +144,7 @@ func (brokenCDRs) Ping(context.Context) error { return errBroken }
 // house is a console with all around it.
 type house struct {
 	*Console
-	t     *testing.T
+	t     testing.TB
 	floor *floor
 	db    *store.Store
 	book  *orderbook.Book
@@ -177,7 +177,7 @@ func (s *staff) dismiss(login string) {
 }
 
 // newHouse has a real database and order book; change may alter the config.
-func newHouse(t *testing.T, change ...func(*Config)) *house {
+func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	db, err := store.Open(filepath.Join(t.TempDir(), "cabline.db"))
 	if err != nil {
@@ -192,12 +192,12 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 }
 
 // bareHouse has no database, for tests in a bubble of time.
-func bareHouse(t *testing.T, change ...func(*Config)) *house {
+func bareHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	return furnish(t, brokenCDRs{}, (*orderbook.Book)(nil), change...)
 }
 
-func furnish(t *testing.T, cdrs CDRs, orders Orders, change ...func(*Config)) *house {
+func furnish(t testing.TB, cdrs CDRs, orders Orders, change ...func(*Config)) *house {
 	t.Helper()
 	floor := newFloor()
 	staff := &staff{by: map[string]Account{}}

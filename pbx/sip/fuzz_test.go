@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -215,6 +216,64 @@ func FuzzInfoBody(f *testing.F) {
 		key, ok := digitIn(kind, body)
 		if ok != strings.Contains("0123456789*#ABCD", string(rune(key))) {
 			t.Errorf("%q, %v", key, ok)
+		}
+	})
+}
+
+// FuzzCredentials reads what strangers send as a password, and carriers as a
+// challenge. Nothing but the password of a login opens, and what answers a
+// challenge is one clean line.
+func FuzzCredentials(f *testing.F) {
+	for _, text := range []string{
+		`Digest username="anna", realm="cabline", nonce="x", uri="sip:a", response="y", qop=auth, nc=00000001, cnonce="z"`,
+		`Digest realm="cabline", nonce="n\r\nX-Evil: 1", qop="auth,auth-int", algorithm=SHA-256, stale=true`, `Digest realm="a", nonce="b"`, `Basic YTpi`, `Digest`, "Digest username=\"\x00\"",
+	} {
+		f.Add(text)
+	}
+	s, err := New(Config{Realm: "cabline", Exchange: &exchange{}, Accounts: func(login string) (string, bool) { return sum("anna:cabline:secret"), login == "anna" }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		req := wire.NewRequest(wire.REGISTER, wire.Uri{Scheme: "sip", Host: "pbx.test"})
+		req.SetSource("192.0.2.1:5060")
+		req.AppendHeader(wire.NewHeader("Authorization", text))
+		if v := s.digest.judge(req, s.digest.credentials(req, "authorization")); v == right {
+			t.Errorf("%q opens", text)
+		}
+		res := wire.NewResponse(401, "Unauthorized")
+		res.AppendHeader(wire.NewHeader("WWW-Authenticate", text))
+		g := login{user: "user", password: "secret", mine: func(string) bool { return true }}
+		if g.answer(req, res) != nil {
+			return
+		}
+		for _, h := range g.headers() {
+			if line := h.String(); strings.ContainsAny(line, "\r\n\x00") || strings.Contains(line, "secret") {
+				t.Errorf("%q is answered with %q", text, line)
+			}
+		}
+	})
+}
+
+// FuzzStream cuts a stream of messages into pieces: what comes out does not
+// depend on where it is cut.
+func FuzzStream(f *testing.F) {
+	f.Add([]byte("\r\n\r\nOPTIONS sip:a SIP/2.0\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n"), uint8(1))
+	f.Add([]byte("OPTIONS sip:a SIP/2.0\nl: 99999999999999999999\r\n\r\n"), uint8(7))
+	f.Add([]byte("\r\r\n\nOPTIONS sip:a SIP/2.0\r\nl: -1\r\n\r\nOPTIONS"), uint8(3))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint8) {
+		var whole, cut lull
+		want, wantPings := whole.pass(bytes.Clone(stream))
+		want = bytes.Clone(want)
+		var got []byte
+		pings := 0
+		for len(stream) > 0 {
+			n := min(len(stream), int(size)+1)
+			part, p := cut.pass(bytes.Clone(stream[:n]))
+			got, pings, stream = append(got, part...), pings+p, stream[n:]
+		}
+		if !bytes.Equal(got, want) || pings != wantPings || len(cut.head) > maxHead {
+			t.Errorf("%d pings, %q; whole: %d, %q", pings, got, wantPings, want)
 		}
 	})
 }

@@ -32,24 +32,30 @@ const (
 
 // write puts a number as a carrier wants it. Short numbers stay as they are.
 func (f Format) write(number pbx.Phone, country string) string {
-	text := number.Dialable()
+	text := dialable(number)
 	international := strings.HasPrefix(text, "+")
 	switch {
 	case f == Plain:
 		return strings.TrimPrefix(text, "+")
 	case f != National || !international:
-		return token(text)
+		return text
 	}
 	parsed, err := phonenumbers.Parse(text, country)
 	if err != nil {
-		return token(text)
+		return text
 	}
+	return strings.TrimPrefix(dialable(pbx.Phone(phonenumbers.FormatOutOfCountryCallingNumber(parsed, country))), "+")
+}
+
+// dialable is what of a number can be dialled: nothing that could end the user's
+// part of an address.
+func dialable(number pbx.Phone) string {
 	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
+		if r >= '0' && r <= '9' || r == '+' || r == '*' || r == '#' {
+			return r
 		}
-		return r
-	}, phonenumbers.FormatOutOfCountryCallingNumber(parsed, country))
+		return -1
+	}, number.Dialable())
 }
 
 // identify sets who a call over the trunk comes from, and returns the header

@@ -1,0 +1,68 @@
+package webrtc
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"cabline/media"
+)
+
+// FuzzSieve sees what anybody sends to the port of all browsers. What may end a
+// call without a signature does not pass.
+func FuzzSieve(f *testing.F) {
+	for _, seed := range [][]byte{
+		{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+		{alert, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0}, {alert, 254, 253, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0},
+		{handshake, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, alert, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0}, {0x80, 8}, {},
+	} {
+		f.Add(seed)
+	}
+	at := netip.MustParseAddrPort("192.0.2.1:5000")
+	s := &sieve{sealed: map[netip.AddrPort]*Port{}}
+	over := &sieve{sealed: map[netip.AddrPort]*Port{at: nil}}
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		passes := s.lets(packet, at)
+		if over.lets(packet, at) && !passes {
+			t.Error("more passes after the handshake than during it")
+		}
+		if passes && len(packet) > recordHeader && packet[0] == alert && packet[3]|packet[4] == 0 {
+			t.Error("an unsigned alert passes")
+		}
+	})
+}
+
+// FuzzEar hears what a browser has signed, which may be nonsense all the same.
+func FuzzEar(f *testing.F) {
+	sound, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 8, SSRC: 1}, Payload: make([]byte, 160)}).Marshal()
+	key, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 126, SSRC: 1}, Payload: []byte{1, 0x80, 0, 160}}).Marshal()
+	padded, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 8, SSRC: 1, Padding: true}, Payload: []byte{1, 2, 200}}).Marshal()
+	report, _ := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 2, TotalLost: 1 << 23}}}})
+	for _, seed := range [][]byte{sound, key, padded, report, {0x80}, nil} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e := ear{digits: media.NewDigitReceiver(), begun: func() {}, said: func() uint64 { return 7 }, ssrc: 2}
+		e.agree(126, true)
+		e.plug(sink(func(p *media.Packet) {
+			if n := len(p.Payload()); n == 0 || n > maxPacket {
+				t.Errorf("%d octets of sound", n)
+			}
+		}))
+		if n, err := e.Write(append([]byte(nil), b...)); n != len(b) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n, err := (reports{&e}).Write(b); n != len(b) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if s := e.stats(); s.PeerLost >= 1<<23 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+type sink func(*media.Packet)
+
+func (s sink) WriteRTP(p *media.Packet) { s(p) }
