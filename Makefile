@@ -35,14 +35,14 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd $(WEB) && npm run --silent build
 
 # Every ring, the widest last: format, units with stories and wire under the race
-# detector, a short run of the fuzz targets, the pages' own tests, and the whole
-# with real phones and a browser.
+# detector, a run of the fuzz targets (half a minute of each where CI is set), the
+# pages' own tests, and the whole with real phones and a browser.
 test:
 	testdata/install.sh test
 	$(MAKE) --no-print-directory console
 	$(MAKE) --no-print-directory format
 	$(MAKE) --no-print-directory unit
-	$(MAKE) --no-print-directory fuzz FUZZTIME=3s
+	$(MAKE) --no-print-directory fuzz FUZZTIME=$(if $(CI),30s,3s)
 	$(MAKE) --no-print-directory pages
 	$(MAKE) --no-print-directory e2e
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target there is.
+# Runs every fuzz target there is, as many at once as there are processors.
 #
 #   testdata/fuzz.sh 30s     each for that long
 #
@@ -8,17 +8,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-grep -rHoE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz\w+' cmd dispatchapi ivr media pbx prompts |
-	sort | while IFS=: read -r file target; do
-	target=${target#func }
-	dir=./$(dirname "$file")
-	if said=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$dir" 2>&1 </dev/null); then
-		echo "$target in $dir: $(grep -o 'execs: [0-9]*' <<<"$said" | tail -1)"
+fuzz() { # TIME FILE TARGET
+	local dir said
+	dir=./$(dirname "$2")
+	if said=$(go test -run '^$' -fuzz "^$3\$" -fuzztime "$1" -parallel 1 "$dir" 2>&1 </dev/null); then
+		echo "$3 in $dir: $(grep -o 'execs: [0-9]*' <<<"$said" | tail -1)"
 	elif grep -q 'context deadline exceeded' <<<"$said" && ! grep -q 'Failing input written' <<<"$said"; then
 		# Before Go 1.27 the end of the time itself may count as a failure: go.dev/issue/75804.
-		echo "$target in $dir: time is up"
+		echo "$3 in $dir: time is up"
 	else
 		echo "$said"
-		exit 1
+		return 1
 	fi
-done
+}
+export -f fuzz
+
+grep -rHoE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz\w+' cmd dispatchapi ivr media pbx prompts |
+	sed 's/:func /\t/' | sort |
+	xargs -P "$(nproc)" -L 1 bash -c 'fuzz "$@"' fuzz "$1"
