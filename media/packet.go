@@ -27,6 +27,16 @@ type Packet struct {
 	Time   uint32 // RTP timestamp of the source, 8000 a second
 	Seq    uint16 // sequence number of the source
 	Source uint32 // SSRC of the source: who speaks; a player has one of its own
+
+	At time.Time // when it arrived; zero: it is said now. To ask costs as much as all else
+}
+
+// Moment is when the packet is said, as exactly as it is known without asking.
+func (p *Packet) Moment() time.Time {
+	if p.At.IsZero() {
+		return time.Now()
+	}
+	return p.At
 }
 
 // Payload is the audio or the event.
@@ -66,7 +76,7 @@ const (
 // the marker set.
 func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	marker := p.Marker
-	passed := uint32(now.Sub(s.lastSent).Milliseconds() * (Rate / 1000))
+	passed := uint32(max(0, now.Sub(s.lastSent).Milliseconds()) * (Rate / 1000)) // it may have arrived before
 	if !s.follows(p, passed) {
 		gap := uint32(FrameSize)
 		if s.started {
@@ -83,7 +93,9 @@ func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 			s.time += uint32(e.Duration) // whoever speaks next speaks after the key
 		}
 	}
-	s.lastSent = now
+	if now.After(s.lastSent) {
+		s.lastSent = now
+	}
 
 	out := p.Buf[p.Start-HeaderSize:]
 	out[0] = 2 << 6

@@ -51,6 +51,11 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 			[]sent{{1001, 50160, true}, {1002, 50320, true}},
 		},
 		{
+			"another source's packet that arrived before the last one was said goes on one frame later", 1000, 50000,
+			[]in{{0, 1, 7, 100, false}, {-5 * time.Millisecond, 2, 60000, 9, false}, {frame, 2, 60001, 169, false}},
+			[]sent{{1001, 50160, true}, {1002, 50320, true}, {1003, 50480, false}},
+		},
+		{
 			"losses and reorderings of the source are kept", 1000, 50000,
 			[]in{{0, 1, 7, 100, false}, {3 * frame, 1, 10, 580, false}, {0, 1, 9, 420, false}, {frame, 1, 11, 740, false}},
 			[]sent{{1001, 50160, true}, {1004, 50640, false}, {1003, 50480, false}, {1005, 50800, false}},

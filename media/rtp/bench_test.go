@@ -187,6 +187,40 @@ func benchmarkRelay(b *testing.B, wire string, calls int) {
 	report(b, cpuTime()-before, got)
 }
 
+// BenchmarkBareRelay is the same packets read and sent by the same wire, without
+// a look into them: what is left of BenchmarkRelay's figure is ours.
+func BenchmarkBareRelay(b *testing.B) {
+	for _, calls := range []int{100, 500, 1000} {
+		b.Run(fmt.Sprint(calls, " calls"), func(b *testing.B) { benchmarkBareRelay(b, calls) })
+	}
+}
+
+func benchmarkBareRelay(b *testing.B, calls int) {
+	w, err := newWire(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.close()
+	sockets := make([]socket, 2*calls)
+	places := make([]uint16, 2*calls)
+	o := order{Frames: b.N}
+	for i := range sockets {
+		if sockets[i], err = w.open(netip.AddrPortFrom(loopback, 0), func(datagram []byte, _ netip.AddrPort, _ time.Time) {
+			sockets[i^1].send(datagram, netip.AddrPortFrom(loopback, places[i^1]))
+		}); err != nil {
+			b.Fatal(err)
+		}
+		defer sockets[i].close()
+		o.Ports = append(o.Ports, sockets[i].local().Port())
+	}
+	p, their := startPhones(b, o)
+	copy(places, their)
+	b.ResetTimer()
+	before := cpuTime()
+	got := p.run(b)
+	report(b, cpuTime()-before, got)
+}
+
 // BenchmarkAnnounce is callers who all hear a prompt at once; an operation is
 // a frame of 20 ms to all of them.
 func BenchmarkAnnounce(b *testing.B) {
@@ -267,7 +301,7 @@ func openPorts(b *testing.B, r *Relay, n int) (ports []*Port, o order) {
 func answerAll(b *testing.B, ports []*Port, places []uint16) {
 	b.Helper()
 	for i, p := range ports {
-		if _, err := p.Answer([]byte(lines(fmt.Sprintf("m=audio %d RTP/AVP 8", places[i]), "c=IN IP4 127.0.0.1"))); err != nil {
+		if _, err := p.Answer([]byte(lines(fmt.Sprintf("m=audio %d RTP/AVP 8 101", places[i]), "a=rtpmap:101 telephone-event/8000", "c=IN IP4 127.0.0.1"))); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -283,23 +317,35 @@ func report(b *testing.B, cpu time.Duration, r result) {
 	}
 }
 
+// nowhere is a socket that sends nothing.
+type nowhere struct{ socket }
+
+func (nowhere) send([]byte, netip.AddrPort) bool { return true }
+
 // BenchmarkPacket is one packet from its arrival to the system call that sends
-// it, that included.
+// it; in the second case that is left out.
 func BenchmarkPacket(b *testing.B) {
-	r, stop := benchRelay(b, "native")
-	defer stop()
-	ports, _ := openPorts(b, r, 2)
-	answerAll(b, ports, []uint16{9, 9}) // discard
-	media.Cross(ports[0], ports[1])
-	packet := make([]byte, 172, 172+tailRoom)
-	packet[0], packet[1] = 0x80, 8
-	from := netip.MustParseAddrPort("127.0.0.1:9")
-	seq := uint16(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		seq++
-		binary.BigEndian.PutUint16(packet[2:], seq)
-		binary.BigEndian.PutUint32(packet[4:], uint32(seq)*160)
-		ports[0].onRTP(packet, from, time.Now())
+	for _, name := range []string{"with the system call", "without"} {
+		b.Run(name, func(b *testing.B) {
+			r, stop := benchRelay(b, "native")
+			defer stop()
+			ports, _ := openPorts(b, r, 2)
+			answerAll(b, ports, []uint16{9, 9}) // discard
+			media.Cross(ports[0], ports[1])
+			if name == "without" {
+				ports[1].tx.rtp = nowhere{ports[1].tx.rtp}
+			}
+			packet := make([]byte, 172, 172+tailRoom)
+			packet[0], packet[1] = 0x80, 8
+			from := netip.MustParseAddrPort("127.0.0.1:9")
+			seq := uint16(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				seq++
+				binary.BigEndian.PutUint16(packet[2:], seq)
+				binary.BigEndian.PutUint32(packet[4:], uint32(seq)*160)
+				ports[0].onRTP(packet, from, time.Now())
+			}
+		})
 	}
 }

@@ -43,7 +43,7 @@ func (k *packing) take(p *media.Packet, say func(*media.Packet)) {
 	case p.Source != k.source || gap != 0 || p.Codec != k.codec:
 		k.filled = 0
 	}
-	k.source, k.codec = p.Source, p.Codec
+	k.source, k.codec, k.packet.At = p.Source, p.Codec, p.At
 	for rest, stamp := p.Payload(), p.Time; len(rest) > 0; {
 		if k.filled == 0 {
 			k.packet.Time, k.packet.Marker = stamp, p.Marker && stamp == p.Time

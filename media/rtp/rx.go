@@ -73,6 +73,7 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	case wide:
 		r.packet.Codec = media.G722
 	}
+	r.packet.At = now
 	r.reception.Take(&r.packet, now)
 	switch r.kinds[payloadType] {
 	case comfort:

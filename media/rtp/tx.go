@@ -3,7 +3,6 @@ package rtp
 import (
 	"net/netip"
 	"sync"
-	"time"
 
 	"cabline/media"
 )
@@ -59,7 +58,7 @@ func (t *tx) send(pk *media.Packet) {
 		t.turner.Turn(pk, t.codec)
 	}
 	octets := uint64(len(pk.Payload()))
-	out := t.stream.Head(pk, payloadType, time.Now())
+	out := t.stream.Head(pk, payloadType, pk.Moment())
 	if t.secret != nil {
 		if out = t.secret.seal(out); out == nil {
 			return

@@ -92,6 +92,7 @@ func (e *ear) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	now := time.Now()
+	e.packet.At = now
 	e.reception.Take(&e.packet, now)
 	if e.packet.Event {
 		if !e.digits.Event(&e.packet, now) {

@@ -92,7 +92,7 @@ func (v *voice) write(p *media.Packet) {
 	if !p.Event {
 		payloadType = v.law(p).PayloadType()
 	}
-	out := v.stream.Head(p, payloadType, time.Now())
+	out := v.stream.Head(p, payloadType, p.Moment())
 	v.header = rtp.Header{
 		Version:        2,
 		Marker:         out[1]&0x80 != 0,
