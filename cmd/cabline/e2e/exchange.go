@@ -66,6 +66,7 @@ type Exchange struct {
 
 	http *http.Client // which takes the exchange's own certificate for good
 
+	args   []string
 	cmd    *exec.Cmd
 	log    *lockedBuffer
 	exited chan struct{}
@@ -158,9 +159,18 @@ func (x *Exchange) run(t *testing.T, args ...string) {
 	if err != nil {
 		t.Fatalf("%s: %v; is Main called by TestMain?", binaryVar, err)
 	}
-	x.log, x.exited = &lockedBuffer{}, make(chan struct{})
+	x.log, x.args = &lockedBuffer{}, args
 	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	x.cmd = exec.Command(binary, args...)
+	x.begin(t, binary)
+	t.Cleanup(func() { x.stop(t) })
+	x.wait(t)
+}
+
+// begin starts a process of the exchange.
+func (x *Exchange) begin(t *testing.T, binary string) {
+	t.Helper()
+	x.exited = make(chan struct{})
+	x.cmd = exec.Command(binary, x.args...)
 	x.cmd.Stdout, x.cmd.Stderr = x.log, x.log
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	x.cmd.Env = append(os.Environ(), "DISPLAY=", "WAYLAND_DISPLAY=")
@@ -171,7 +181,29 @@ func (x *Exchange) run(t *testing.T, args ...string) {
 		x.err = x.cmd.Wait()
 		close(x.exited)
 	}()
-	t.Cleanup(func() { x.stop(t) })
+}
+
+// Kill is kill -9. Restart must follow.
+func (x *Exchange) Kill(t *testing.T) {
+	t.Helper()
+	if err := x.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-x.exited
+}
+
+// Restart starts the exchange again after Kill, with all it left behind.
+func (x *Exchange) Restart(t *testing.T) {
+	t.Helper()
+	x.begin(t, x.cmd.Path)
+	x.wait(t)
+}
+
+// PID is the process of the exchange.
+func (x *Exchange) PID() int { return x.cmd.Process.Pid }
+
+func (x *Exchange) wait(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := x.healthy(ctx); err != nil {
