@@ -47,6 +47,7 @@ test)
 	build
 	browser
 	need sipp sip-tester
+	need baresip baresip-core
 	;;
 bench)
 	build

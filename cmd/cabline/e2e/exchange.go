@@ -63,6 +63,7 @@ type Exchange struct {
 	Network
 	Web   string // its pages' address: http://host:port or https://host:port
 	Token string // of the dispatch API
+	Data  string // the folder of what survives a restart
 
 	http *http.Client // which takes the exchange's own certificate for good
 
@@ -139,6 +140,7 @@ func Start(t *testing.T, config string) *Exchange {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	x.Data = filepath.Join(filepath.Dir(file), "data")
 	x.Web = webAddress.FindStringSubmatch(text)[1]
 	x.run(t, "serve", "--config", file)
 	return x

@@ -1,0 +1,171 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cabline/media"
+)
+
+// baresipFirm is Firm with a carrier at a port of 127.0.0.1, and SIP over TLS.
+func baresipFirm(port int, trunk string) string {
+	return strings.NewReplacer("tcp://{exchange}:5060]", "tcp://{exchange}:5060, tls://{exchange}:5061]",
+		"host: {carrier}:5070, from: [{client}, {carrier}]", fmt.Sprintf("host: 127.0.0.1:%d, from: [127.0.0.1], %s", port, trunk)).Replace(Firm)
+}
+
+// phoneOf is how baresip reaches the exchange.
+func (w *world) phoneOf(transport string) (at string) {
+	if transport == "tls" {
+		return w.Network.Exchange.String() + ":5061;transport=tls"
+	}
+	return w.Network.Exchange.String() + ";transport=" + transport
+}
+
+// converse proves that two hear each other, by tones, and press keys for each other.
+func converse(a, b *baresip) {
+	a.t.Helper()
+	a.hears(1000)
+	b.hears(440)
+	a.do("sndcode", "5")
+	b.keys("5")
+	b.do("sndcode", "7")
+	a.keys("7")
+}
+
+func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
+	for name, c := range map[string]struct{ transport, srtp, mediaenc string }{
+		"over UDP":                         {"udp", "off", ""},
+		"over TCP":                         {"tcp", "off", ""},
+		"over TLS":                         {"tls", "off", ""},
+		"over TLS with SRTP, required":     {"tls", "required", "srtp-mand"},
+		"over TLS with SRTP, offered":      {"tls", "offered", "srtp"},
+		"over UDP with SRTP that it lacks": {"udp", "offered", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			port, shown := freePorts(t, 2), ownCertificate(t)
+			trunk, host := fmt.Sprintf("transport: %s, srtp: %s", c.transport, c.srtp), port
+			if c.transport == "tls" {
+				trunk, host = fmt.Sprintf("%s, ca: %q", trunk, shown), port+1
+			}
+			w := newWorldOf(t, baresipFirm(host, trunk))
+			own := filepath.Join(w.Data, "web.pem")
+			called := w.baresip(t, baresipOptions{Port: port, Login: "+79990000001", Tone: 1000, Media: c.mediaenc, Trust: own, Shows: shown})
+			caller := w.baresip(t, baresipOptions{Port: freePorts(t, 2), Login: clientPhone, Tone: 440, Media: c.mediaenc, Trust: own, Shows: shown})
+			caller.do("dial", "sip:"+forwardLine+"@"+w.phoneOf(c.transport))
+			if e := called.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+forwardLine+"@") {
+				t.Errorf("a call from %s", e.Peer)
+			}
+			called.do("accept", "")
+			caller.tells("CALL_ESTABLISHED")
+			called.tells("CALL_ESTABLISHED")
+			converse(caller, called)
+			called.do("hangup", "")
+			caller.tells("CALL_CLOSED")
+			for _, b := range []*baresip{caller, called} {
+				if encrypted := strings.Contains(b.said.String(), "SRTP is Enabled"); encrypted != (c.mediaenc != "") {
+					t.Errorf("the audio of %s is encrypted: %v", b.name, encrypted)
+				}
+			}
+		})
+	}
+}
+
+func TestBaresipAsAnOperatorsPhone(t *testing.T) {
+	for name, c := range map[string]struct{ transport, mediaenc string }{
+		"over UDP": {"udp", ""}, "over TCP": {"tcp", ""}, "over TLS": {"tls", ""}, "over TLS with SRTP": {"tls", "srtp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, ctx := newWorldOf(t, baresipOffice), within(t)
+			anna := w.softphone(t, "anna", c.transport, c.mediaenc, 1000)
+
+			call, err := w.client.Call(menuLine)
+			check(t, err)
+			if e := anna.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+clientPhone+"@") {
+				t.Errorf("a call from %s", e.Peer)
+			}
+			anna.do("accept", "")
+			anna.tells("CALL_ESTABLISHED")
+			anna.talks(call)
+			call.Press("7")
+			anna.keys("7")
+			anna.do("sndcode", "5")
+			until(t, "keys reach the client", func() bool { return call.Keys() == "5" })
+
+			anna.do("hold", "")
+			hears(t, call, media.Speech{w.music()})
+			call.Lapse(11 * time.Minute) // more packets than half of all sequence numbers
+			anna.do("resume", "")
+			anna.talks(call)
+			if encrypted := strings.Contains(anna.said.String(), "SRTP is Enabled"); encrypted != (c.mediaenc != "") {
+				t.Errorf("the audio is encrypted: %v", encrypted)
+			}
+			check(t, call.HangUp())
+			anna.tells("CALL_CLOSED")
+
+			_, err = w.Order(ctx, order())
+			check(t, err)
+			anna.do("dial", "sip:8"+driverPhone[2:]+"@"+w.phoneOf(c.transport))
+			driver, err := w.people.Coming(ctx)
+			check(t, err)
+			if driver.Dialled != driverPhone || driver.From != menuLine {
+				t.Errorf("%s sees a call from %s", driver.Dialled, driver.From)
+			}
+			check(t, driver.Answer())
+			anna.tells("CALL_ESTABLISHED")
+			anna.talks(driver)
+			anna.do("hangup", "")
+			leaves(t, driver)
+		})
+	}
+}
+
+func TestAnOperatorWithBaresipHandsAClientOver(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, baresipOffice)
+	anna, boris := w.softphone(t, "anna", "tls", "", 1000), w.softphone(t, "boris", "tcp", "", 700)
+	call, err := w.client.Call(menuLine)
+	check(t, err)
+	anna.tells("CALL_INCOMING")
+	anna.do("accept", "")
+	anna.talks(call)
+	boris.tells("CALL_CLOSED") // Anna was faster
+	anna.do("transfer", "sip:boris@"+w.Network.Exchange.String())
+	if e := boris.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+clientPhone+"@") {
+		t.Errorf("a call from %s", e.Peer)
+	}
+	boris.do("accept", "")
+	anna.tells("CALL_CLOSED")
+	boris.talks(call)
+	boris.do("hangup", "")
+	leaves(t, call)
+}
+
+// baresipOffice is Firm with SIP over TLS.
+var baresipOffice = strings.Replace(Firm, "tcp://{exchange}:5060]", "tcp://{exchange}:5060, tls://{exchange}:5061]", 1)
+
+// softphone is baresip logged in as an operator.
+func (w *world) softphone(t *testing.T, login, transport, mediaenc string, tone int) *baresip {
+	t.Helper()
+	b := w.baresip(t, baresipOptions{Port: freePorts(t, 2), Login: login, Password: "secret-of-" + login, Transport: transport,
+		Media: mediaenc, Tone: tone, Trust: filepath.Join(w.Data, "web.pem")})
+	until(t, login+" is registered", func() bool { return strings.Contains(b.said.String(), "200 OK () [1 binding]") }) // it may be before we listen
+	return b
+}
+
+// talks proves by tones that baresip and a party hear each other.
+func (b *baresip) talks(c *Call) {
+	b.t.Helper()
+	c.Tone(440)
+	b.hears(440)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	check(b.t, c.Hears(ctx, b.tone))
+}
