@@ -113,6 +113,11 @@ func (s *System) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.O
 	return s.memory.OrdersByDriver(ctx, driver)
 }
 
+// LastOrderByDriver implements pbx.DriverHistory.
+func (s *System) LastOrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
+	return s.memory.LastOrderByDriver(ctx, driver)
+}
+
 // Order implements pbx.Dispatch.
 func (s *System) Order(ctx context.Context, id string) (*pbx.Order, error) {
 	order, err := s.memory.Order(ctx, id)

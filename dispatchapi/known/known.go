@@ -220,6 +220,19 @@ func (o *Orders) OrdersByDriver(ctx context.Context, driver pbx.Phone) ([]*pbx.O
 	return all, nil
 }
 
+// LastOrderByDriver implements pbx.DriverHistory.
+func (o *Orders) LastOrderByDriver(ctx context.Context, driver pbx.Phone) (*pbx.Order, error) {
+	if driver == "" {
+		return nil, pbx.ErrNoOrder
+	}
+	order, _, err := scan(o.db.Readers().QueryRowContext(ctx, `SELECT version, facts FROM known_orders
+		WHERE source = ? AND driver = ? AND told >= ? ORDER BY told DESC LIMIT 1`, o.source, driver.Dialable(), o.oldest()))
+	if err != nil {
+		return nil, fmt.Errorf("last order of driver %v: %w", driver, o.db.Explain(err))
+	}
+	return aged(order), nil
+}
+
 // Order implements pbx.Dispatch.
 func (o *Orders) Order(ctx context.Context, id string) (*pbx.Order, error) {
 	order, _, err := o.find(ctx, o.db.Readers(), id)
@@ -232,4 +245,7 @@ func (o *Orders) Order(ctx context.Context, id string) (*pbx.Order, error) {
 // oldest is when what is still remembered was told.
 func (o *Orders) oldest() int64 { return time.Now().Add(-o.keep).UnixMicro() }
 
-var _ pbx.Dispatch = (*Orders)(nil)
+var (
+	_ pbx.Dispatch      = (*Orders)(nil)
+	_ pbx.DriverHistory = (*Orders)(nil)
+)

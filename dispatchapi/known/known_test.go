@@ -142,6 +142,9 @@ func TestTheNewestActiveOrderIsFoundAndOldOnesAreForgotten(t *testing.T) {
 		if all, err := o.OrdersByDriver(t.Context(), driver); err != nil || len(all) != 2 || all[0].ID != "2" || all[1].ID != "1" {
 			t.Errorf("%+v, %v", all, err)
 		}
+		if last, err := o.LastOrderByDriver(t.Context(), driver); err != nil || last.ID != "3" || last.Status != pbx.StatusCompleted {
+			t.Errorf("%+v, %v", last, err)
+		}
 		for _, nobody := range []pbx.Phone{"", other} {
 			if _, err := o.OrderByPhone(t.Context(), nobody); !errors.Is(err, pbx.ErrNoOrder) {
 				t.Errorf("%q: %v", nobody, err)

@@ -15,7 +15,7 @@ CREATE TABLE known_orders (
     PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_orders_phone ON known_orders (source, phone, active, told);
-CREATE INDEX known_orders_driver ON known_orders (source, driver, told) WHERE active = 1;
+CREATE INDEX known_orders_driver ON known_orders (source, driver, active, told);
 CREATE INDEX known_orders_told ON known_orders (told);
 
 -- Each piece of news about an order: a status, and who drives.
