@@ -44,6 +44,7 @@ func (c checkCommand) Run(ctx context.Context, to terminal) error {
 	v.sip(time.Now())
 	v.web(time.Now())
 	v.trunks(ctx)
+	v.gootax()
 	if v.problems > 0 {
 		return fmt.Errorf("%s: problems: %d", c.Config, v.problems)
 	}

@@ -27,7 +27,7 @@ func (c serveCommand) Run(ctx context.Context, to terminal) error {
 
 type demoCommand struct {
 	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDRESS:PORT" help:"Where the page is served; loopback only, port 0 picks one (${default})."`
-	Dispatch string `default:"orderbook" enum:"orderbook,taximaster,httpjson" help:"The dispatch system to play: ${enum} (${default})."`
+	Dispatch string `default:"orderbook" enum:"orderbook,gootax,taximaster,httpjson" help:"The dispatch system to play: ${enum} (${default})."`
 	Open     bool   `default:"true" negatable:"" help:"Open the page in the browser, where there is one."`
 	LogLevel string `default:"info" enum:"trace,debug,info,warn,error" help:"How much to tell: ${enum} (${default})."`
 }

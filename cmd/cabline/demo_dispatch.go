@@ -37,6 +37,14 @@ func demoSystem(kind string, cfg *config.Config) (d *demoDispatch, err error) {
 	there := "http://" + d.listener.Addr().String()
 	cfg.Dispatch.Kind, cfg.Notices.Enabled = kind, true
 	switch kind {
+	case "gootax":
+		g := &cfg.Dispatch.Gootax
+		g.VoiceToken, g.IntegrationToken = config.Secret(rand.Text()), config.Secret(rand.Text())
+		g.API.URL, g.API.Tenant, g.API.App, g.API.Key = there, "1", "1", config.Secret(rand.Text())
+		d.system = func(book dispatcher.Book, exchange string) dispatcher.System {
+			return &dispatcher.Gootax{Book: book, Exchange: exchange, VoiceToken: g.VoiceToken.Reveal(),
+				IntegrationToken: g.IntegrationToken.Reveal(), Key: g.API.Key.Reveal()}
+		}
 	case "taximaster":
 		oktell, err := freeTCP()
 		if err != nil {

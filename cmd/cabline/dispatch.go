@@ -82,6 +82,9 @@ type cardLink func(operator string, card pbx.Card) string
 // tellOf has the dispatch system told of what happens in calls, and of what
 // clients answer.
 func (d *dispatchSystem) tellOf(board *pbx.Switchboard, count func(pbx.Store) pbx.Store) {
+	if board.Masking.Operators { // the card would show them the client's number
+		d.link = nil
+	}
 	board.CardLink = d.link
 	if answers, takes := d.Dispatch.(pbx.AnswerTaker); takes {
 		board.Notices.Answers = answers

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"net"
+	"slices"
+	"strconv"
 
 	"cabline/cmd/cabline/config"
 	"cabline/dispatchapi/courier"
@@ -52,4 +56,22 @@ type noticeboard struct{ x *exchange }
 // Notify implements pbx.Noticeboard.
 func (n noticeboard) Notify(ctx context.Context, notice pbx.Notice) error {
 	return n.x.board.Notices.Notify(ctx, notice)
+}
+
+// gootax says what Gootax's form wants to know, and what would be missed only
+// when an operator starts to work.
+func (v *visit) gootax() {
+	cfg := v.cfg.Dispatch
+	if cfg.Kind != "gootax" {
+		return
+	}
+	host := net.JoinHostPort(cmp.Or(v.cfg.Web.Domain, v.cfg.Web.Listen.Addr.Addr().String()), strconv.Itoa(int(v.cfg.Web.Listen.Addr.Port())))
+	v.ok("dispatch.gootax: in Gootax's form: URL HTTP-сервера https://%s, server of WebRTC wss://%s/ws; docs/gootax.md has the rest", host, host)
+	panel := cmp.Or(cfg.Gootax.Domain, "*.gootax.pro")
+	if !slices.ContainsFunc(v.cfg.Web.Origins, func(o config.Origin) bool { return string(o) == panel || string(o) == "*.gootax.pro" }) {
+		v.doubt("dispatch.gootax: the webphone in Gootax's panel may not log in here: add %s to web.origins, unless operators use Cabline's page or softphones", panel)
+	}
+	if cfg.Gootax.CallToken != "" && len(cfg.Gootax.Employees) == 0 {
+		v.doubt("dispatch.gootax: call_token is set, and no employees: Call Url must name the operator by login")
+	}
 }

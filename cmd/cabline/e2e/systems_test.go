@@ -33,7 +33,7 @@ type foreign struct {
 	told []string // the paths of what the exchange asked
 }
 
-func newForeign(t *testing.T, kind string) *foreign {
+func newForeign(t *testing.T, kind, notices string) *foreign {
 	db, err := store.Open(filepath.Join(t.TempDir(), "orders.db"))
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
@@ -50,6 +50,8 @@ func newForeign(t *testing.T, kind string) *foreign {
 	oktell := free.Addr().String()
 	check(t, free.Close())
 	dispatch := map[string]string{
+		"gootax": `{kind: gootax, token: dispatch-token, gootax: {voice_token: voice-token-voice, integration_token: integration-token,
+  client_api: {url: "` + server.URL + `", tenant: 1, key: api}}}`,
 		"taximaster": `{kind: taximaster, token: dispatch-token, taximaster: {url: "` + server.URL + `", tapi_key: tapi, common_key: common,
   states: [{id: 15, status: no_driver}], answers: [{answer: cancel, state: 13}],
   oktell: {listen: "` + oktell + `", login: oktell, password: secret}}}`,
@@ -60,9 +62,11 @@ func newForeign(t *testing.T, kind string) *foreign {
   statuses: [{word: ON_THE_WAY, status: accepted}, {word: AT_PLACE, status: arrived}, {word: CANCELLED, status: refused}],
   answers: [{answer: cancel, request: {url: "` + server.URL + `/rides/{order_id}/cancel", method: POST, ok: accepted}}]}}`,
 	}[kind]
-	firm := strings.Replace(Firm, "dispatch: {kind: orderbook, token: dispatch-token}", "dispatch: "+dispatch+"\nnotices: {enabled: true}", 1)
+	firm := strings.Replace(Firm, "dispatch: {kind: orderbook, token: dispatch-token}", "dispatch: "+dispatch+"\nnotices: {enabled: "+notices+"}", 1)
 	f.world = newWorldOf(t, firm)
 	switch kind {
+	case "gootax":
+		f.system = &dispatcher.Gootax{Book: f.book, Exchange: f.Web, VoiceToken: "voice-token-voice", IntegrationToken: "integration-token", Key: "api"}
 	case "taximaster":
 		f.system = &dispatcher.Taximaster{Book: f.book, TAPIKey: "tapi", CommonKey: "common", Oktell: "http://" + oktell, Login: "oktell", Password: "secret"}
 	case "httpjson":
@@ -81,11 +85,14 @@ func (f *foreign) ride(t *testing.T) *pbx.Order {
 }
 
 func TestEachDispatchSystemAnswersWhoCallsTellsNewsAndJoins(t *testing.T) {
-	for _, kind := range []string{"taximaster", "httpjson"} {
+	for _, kind := range []string{"gootax", "taximaster", "httpjson"} {
 		t.Run(kind+": a caller hears the order and reaches the driver", func(t *testing.T) {
 			t.Parallel()
-			f, ctx := newForeign(t, kind), within(t)
-			f.ride(t)
+			f, ctx := newForeign(t, kind, "false"), within(t)
+			o := f.ride(t)
+			if kind == "gootax" { // it cannot be asked who calls
+				check(t, f.system.Tell(ctx, *o))
+			}
 			call, err := f.client.Call(menuLine)
 			check(t, err)
 			check(t, call.WaitTalk(ctx))
@@ -105,7 +112,7 @@ func TestEachDispatchSystemAnswersWhoCallsTellsNewsAndJoins(t *testing.T) {
 		})
 		t.Run(kind+": news is told by a call and reported", func(t *testing.T) {
 			t.Parallel()
-			f, ctx := newForeign(t, kind), within(t)
+			f, ctx := newForeign(t, kind, "true"), within(t)
 			o := f.ride(t)
 			o, err := f.book.Update(ctx, o.ID, func(o *pbx.Order) error { o.Status = pbx.StatusArrived; return nil })
 			check(t, err)
@@ -126,8 +133,8 @@ func TestEachDispatchSystemAnswersWhoCallsTellsNewsAndJoins(t *testing.T) {
 			if cdr.Kind != "notice" || cdr.OrderID != o.ID {
 				t.Errorf("CDR %+v", cdr)
 			}
-			report := map[string]string{"taximaster": "set_request_state", "httpjson": "events"}[kind]
-			until(t, "the outcome is reported", func() bool {
+			report := map[string]string{"gootax": "get_order_info", "taximaster": "set_request_state", "httpjson": "events"}[kind]
+			until(t, "the outcome is reported, or the order was asked for before the call", func() bool {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				return slices.Contains(f.told, report)
@@ -135,7 +142,7 @@ func TestEachDispatchSystemAnswersWhoCallsTellsNewsAndJoins(t *testing.T) {
 		})
 		t.Run(kind+": client and driver are joined on request", func(t *testing.T) {
 			t.Parallel()
-			f, ctx := newForeign(t, kind), within(t)
+			f, ctx := newForeign(t, kind, "true"), within(t)
 			check(t, f.system.Join(ctx, *f.ride(t)))
 			client, err := f.people.Coming(ctx)
 			check(t, err)
