@@ -76,13 +76,13 @@ bench: build
 	testdata/bench/run.sh bin/cabline bin/cabload
 
 # Calls of every kind for SOAK, RATE of them a second; fails unless the exchange
-# gives back what it held.
+# gives back what it held. CURVE=docs/soak.svg draws it, also of a flood.
 SOAK ?= 10m
 RATE ?= 20
 soak: build
 	testdata/install.sh bench
 	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
-	testdata/bench/run.sh bin/cabline bin/cabload soak --for=$(SOAK) --rate=$(RATE)
+	testdata/bench/run.sh bin/cabline bin/cabload soak --for=$(SOAK) --rate=$(RATE) $(addprefix --curve=,$(CURVE))
 
 # 50 live calls and operators' phones while strangers send 2,000 messages a second
 # for FLOOD; fails if one of them notices.
@@ -90,7 +90,7 @@ FLOOD ?= 10m
 flood: build
 	testdata/install.sh bench
 	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
-	testdata/bench/run.sh bin/cabline bin/cabload flood --for=$(FLOOD)
+	testdata/bench/run.sh bin/cabline bin/cabload flood --for=$(FLOOD) $(addprefix --curve=,$(CURVE))
 
 # Speaks every prompt anew from prompts/texts.
 prompts:
