@@ -186,6 +186,17 @@ next:
 	}
 }
 
+// wantAnother returns the next request of a method that is not one again, which
+// comes when the machine is busy.
+func (p *phone) wantAnother(method string, than message, skip ...string) message {
+	p.t.Helper()
+	for {
+		if m := p.want(method, skip...); m.header("CSeq") != than.header("CSeq") {
+			return m
+		}
+	}
+}
+
 // silent fails the test if a message comes within d.
 func (p *phone) silent(d time.Duration) {
 	p.t.Helper()

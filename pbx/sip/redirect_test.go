@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"cabline/pbx"
@@ -30,7 +29,7 @@ func TestA3xxIsRefusedUnlessTheTrunkAllowsItAndFollowedOnlyWithinTheTrunk(t *tes
 			done := b.dial(context.Background(), driver)
 			invite := carrier.want("INVITE")
 			carrier.send(invite.reply(c.status, "far", "Contact: "+c.contact+"\n"))
-			carrier.want("ACK")
+			carrier.want("ACK", "INVITE")
 			if c.followed == "" {
 				err := wait(t, "end of Dial", done).err
 				var r Rejection
@@ -39,8 +38,8 @@ func TestA3xxIsRefusedUnlessTheTrunkAllowsItAndFollowedOnlyWithinTheTrunk(t *tes
 				}
 				return
 			}
-			next := carrier.want("INVITE")
-			if !strings.HasPrefix(string(next), "INVITE sip:"+c.followed+"@"+carrier.self+" ") || next.header("To") != invite.header("To") ||
+			next := carrier.want("INVITE sip:"+c.followed+"@"+carrier.self+" ", "INVITE", "ACK")
+			if next.header("To") != invite.header("To") ||
 				next.header("CSeq") == invite.header("CSeq") || next.header("Call-ID") != invite.header("Call-ID") {
 				t.Errorf("got\n%s", next)
 			}
@@ -54,11 +53,11 @@ func TestA3xxIsRefusedUnlessTheTrunkAllowsItAndFollowedOnlyWithinTheTrunk(t *tes
 func TestACallIsNotSentOnForEver(t *testing.T) {
 	b, carrier := startTrunk(t, answerAll, func(cfg *Config) { cfg.Trunks[0].Redirects = true })
 	done := b.dial(context.Background(), driver)
-	for i := range maxRedirects + 1 {
-		carrier.send(carrier.want("INVITE", "ACK").reply("302 Moved", "far", fmt.Sprintf("Contact: <sip:7999222334%d@127.0.0.1>\n", i)))
+	for i, number := range []string{"+79990000001", "79992223340", "79992223341", "79992223342", "79992223343", "79992223344"} {
+		carrier.send(carrier.want("INVITE sip:"+number+"@", "INVITE", "ACK").reply("302 Moved", "far", fmt.Sprintf("Contact: <sip:7999222334%d@127.0.0.1>\n", i)))
 	}
-	carrier.want("ACK")
 	if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrUnreachable) {
 		t.Error(err)
 	}
+	carrier.want("ACK", "INVITE")
 }

@@ -39,20 +39,21 @@ func TestARefusedGlareIsTriedAgainAfterTheRFCsTimes(t *testing.T) {
 	_, k, _ := refreshing(t, "")
 	first := k.want("INVITE")
 	k.send(first.reply("491 Request Pending", "", ""))
-	k.want("ACK")
-	again := k.want("INVITE")
+	k.want("ACK", "INVITE")
+	again := k.wantAnother("INVITE", first, "ACK")
 	if again.header("CSeq") == first.header("CSeq") || again.body() != first.body() {
 		t.Errorf("got\n%s", again)
 	}
 	k.send(again.reply("200 OK", "", "Contact: <sip:x@"+k.self+">\n"))
-	k.want("ACK")
+	k.want("ACK", "INVITE")
 	k.bye()
 }
 
 func TestASessionThePeerFindsTooShortIsMadeLonger(t *testing.T) {
 	_, k, _ := refreshing(t, "Allow: UPDATE\n")
-	k.send(k.want("UPDATE").reply("422 Too Small", "", "Min-SE: 300\n"))
-	if again := k.want("UPDATE"); again.header("Session-Expires") != "300;refresher=uac" {
+	first := k.want("UPDATE")
+	k.send(first.reply("422 Too Small", "", "Min-SE: 300\n"))
+	if again := k.wantAnother("UPDATE", first); again.header("Session-Expires") != "300;refresher=uac" {
 		t.Errorf("got\n%s", again)
 	} else {
 		k.send(again.reply("200 OK", "", "Session-Expires: 300;refresher=uac\n"))
