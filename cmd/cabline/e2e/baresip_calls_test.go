@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +76,32 @@ func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBaresipAtIPv6TalksToOneAtIPv4(t *testing.T) {
+	t.Parallel()
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip("this machine has no IPv6:", err)
+	} else {
+		l.Close()
+	}
+	four, six, ours := freePorts(t, 2), freePorts(t, 2), freePorts(t, 1)
+	firm := strings.NewReplacer("listen: [udp://", fmt.Sprintf("listen: [\"udp://[::1]:%d\", udp://", ours),
+		"trunks:\n", fmt.Sprintf("trunks:\n  - {name: six, host: %q, caller_id: \"+74950000000\"}\n", fmt.Sprintf("[::1]:%d", six))).Replace(baresipFirm(four, "transport: udp"))
+	w := newWorldOf(t, firm)
+	called := w.baresip(t, baresipOptions{Port: four, Login: "+79990000001", Tone: 1000})
+	caller := w.baresip(t, baresipOptions{Port: six, Host: "::1", Login: clientPhone, Tone: 440})
+	caller.do("dial", fmt.Sprintf("sip:%s@[::1]:%d", forwardLine, ours))
+	called.tells("CALL_INCOMING")
+	called.do("accept", "")
+	caller.tells("CALL_ESTABLISHED")
+	called.tells("CALL_ESTABLISHED")
+	converse(caller, called)
+	if !strings.Contains(caller.said.String(), "c=IN IP6 ::1") || strings.Contains(called.said.String(), "IP6") {
+		t.Error("an address of the other family was told")
+	}
+	caller.do("hangup", "")
+	called.tells("CALL_CLOSED")
 }
 
 func TestBaresipAsAnOperatorsPhone(t *testing.T) {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -57,6 +58,7 @@ type event struct {
 // baresipOptions are how one is set up.
 type baresipOptions struct {
 	Port      int    // of SIP over UDP and TCP; TLS is one up. See freePorts
+	Host      string // 127.0.0.1 (the zero value) or ::1
 	Login     string // of an operator, or a number
 	Password  string // of an operator; empty: it does not register
 	Transport string // udp (the zero value), tcp or tls
@@ -67,8 +69,8 @@ type baresipOptions struct {
 }
 
 const baresipConfig = `poll_method epoll
-sip_listen 127.0.0.1:%[1]d
-net_interface 127.0.0.1
+sip_listen %[1]s
+net_interface %[8]s
 sip_cafile %[4]s
 sip_certificate %[5]s
 call_max_calls 4
@@ -157,10 +159,11 @@ func (w *world) baresip(t *testing.T, o baresipOptions) *baresip {
 		t.Fatal("baresip is not installed; make test installs it (package baresip-core)")
 	}
 	b := &baresip{t: t, name: o.Login, tone: o.Tone, dir: t.TempDir(), news: make(chan struct{}), said: &lockedBuffer{}}
-	control := freePorts(t, 1)
+	control, host := freePorts(t, 1), cmp.Or(o.Host, "127.0.0.1")
 	tone := filepath.Join(b.dir, "tone.wav")
 	check(t, os.WriteFile(tone, toneFile(o.Tone, 2*time.Minute), 0o600)) // longer than any call here
-	config := fmt.Sprintf(baresipConfig, o.Port, control, tone, o.Trust, o.Shows, baresipModules(t), b.dir)
+	config := fmt.Sprintf(baresipConfig, net.JoinHostPort(host, strconv.Itoa(o.Port)), control, tone, o.Trust, o.Shows,
+		baresipModules(t), b.dir, host)
 	transport := ""
 	if o.Transport != "" {
 		transport = ";transport=" + o.Transport
