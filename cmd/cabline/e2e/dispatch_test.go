@@ -35,7 +35,7 @@ func TestADispatchSystemThatFailsCostsTheMenuNotTheCall(t *testing.T) {
 	check(t, call.HangUp())
 	cdr, err := w.WaitCDR(ctx, clientPhone)
 	check(t, err)
-	if want := []string{"look up order", "order look-up: failed", "wait for operator", "ended: hung up"}; !slices.Equal(cdr.Words(), want) {
+	if want := []string{"look up order", "order look-up: failed", "look-up of a driver's orders: failed", "wait for operator", "ended: hung up"}; !slices.Equal(cdr.Words(), want) {
 		t.Errorf("steps %q, want %q", cdr.Words(), want)
 	}
 }
