@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -26,9 +27,9 @@ type login struct {
 	// mine says whether the password may be shown to those who name a realm.
 	mine func(realm string) bool
 
-	given map[string]*digest.Credentials // by header and realm
-	realm string                         // the one last answered
-	tries int
+	given  map[string]*digest.Credentials // by header and realm
+	realms []string                       // those answered
+	tries  int
 }
 
 // challenges are the headers that ask and those that answer.
@@ -71,7 +72,10 @@ func (g *login) answer(req *wire.Request, res *wire.Response) error {
 			if g.given[key], err = g.credentials(asked, req); err != nil {
 				return err
 			}
-			seen[key], g.realm = true, asked.Realm
+			seen[key] = true
+			if !slices.Contains(g.realms, asked.Realm) {
+				g.realms = append(g.realms, asked.Realm)
+			}
 		}
 	}
 	if len(seen) == 0 {

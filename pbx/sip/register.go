@@ -162,8 +162,9 @@ func (r *registration) registerAt(ctx context.Context, h locate.Hop, expires tim
 		return 0, err
 	}
 	pass := r.trunk.login()
-	// Whoever answers where we register is the registrar, whatever its realm.
-	pass.mine = func(realm string) bool { return pass.realm == "" || pass.realm == realm }
+	// Whoever answers where we register is the carrier, whatever its realms: a
+	// proxy before the registrar may have another.
+	pass.mine = func(realm string) bool { return realm != "" }
 	for {
 		contact := r.contact()
 		contact.Address.User = r.user()
@@ -175,8 +176,8 @@ func (r *registration) registerAt(ctx context.Context, h locate.Hop, expires tim
 		switch least := parseSeconds(header(res, "min-expires", ""), 0); {
 		case res.IsSuccess():
 			r.since = time.Now()
-			if pass.realm != "" {
-				r.learned.Store(&pass.realm)
+			if len(pass.realms) > 0 {
+				r.learned.Store(&pass.realms)
 			}
 			return grantedIn(res, contact, expires)
 		case challenged(res):

@@ -339,3 +339,101 @@ func TestSeveralAccountsAtOneAddressAreToldApart(t *testing.T) {
 		carrier.accept(carrier.want("REGISTER"), "")
 	}
 }
+
+func TestARegistrationIsRefreshedWithJitter(t *testing.T) {
+	r := &registration{server: &Server{cfg: Config{}.withDefaults()}}
+	const granted = 10 * time.Minute
+	low, high := granted, time.Duration(0)
+	for range 1000 {
+		wait := r.pause(granted, nil)
+		low, high = min(low, wait), max(high, wait)
+	}
+	if low < granted*3/4 || high > granted*9/10 {
+		t.Errorf("between %v and %v, want it in the last quarter, with time for a second try", low, high)
+	}
+	if high-low < time.Minute {
+		t.Errorf("between %v and %v: all trunks of all firms at once", low, high)
+	}
+}
+
+func TestARegistrarWithSeveralChallengesGetsAnAnswerToEach(t *testing.T) {
+	const user, password = "883140001@carrier.test", "pass word"
+	b, carrier := startCarrier(t, registering)
+	// A proxy before the registrar; of its two ways we know the second.
+	carrier.send(carrier.want("REGISTER").reply("407 Who", "a", `Proxy-Authenticate: Digest realm="edge", nonce="p", algorithm=AKAv1-MD5, qop="auth"`+"\n"+
+		`Proxy-Authenticate: Digest realm="edge", nonce="p", algorithm=MD5, qop="auth"`+"\n"))
+	second := carrier.want("REGISTER")
+	knowsPassword(t, second, "Proxy-Authorization", user, "edge", password)
+	// The registrar has a realm of its own; of its two ways we know both, and the first is the better (RFC 8760 §2.4).
+	carrier.send(second.reply("401 Who", "a", `WWW-Authenticate: Digest realm="core", nonce="s", algorithm=SHA-256, qop="auth"`+"\n"+
+		`WWW-Authenticate: Digest realm="core", nonce="m", algorithm=MD5, qop="auth"`+"\n"))
+	third := carrier.want("REGISTER")
+	knowsPassword(t, third, "Proxy-Authorization", user, "edge", password)
+	knowsPassword(t, third, "Authorization", user, "core", password)
+	if cred, _ := digest.ParseCredentials(third.header("Authorization")); cred == nil || cred.Algorithm != "SHA-256" || strings.Count(string(third), "\r\nAuthorization:") != 1 {
+		t.Errorf("not the first way we know, once:\n%s", third)
+	}
+	carrier.accept(third, "")
+	b.registered(true)
+
+	// Both may ask for the password of a call now.
+	done := b.dial(context.Background(), driver)
+	carrier.send(carrier.want("INVITE").reply("407 Who", "a", `Proxy-Authenticate: Digest realm="edge", nonce="q", qop="auth"`+"\n"))
+	carrier.want("ACK")
+	again := carrier.want("INVITE", "ACK")
+	knowsPassword(t, again, "Proxy-Authorization", user, "edge", password)
+	carrier.send(again.reply("486 Busy", "b", ""))
+	carrier.want("ACK")
+	wait(t, "end of Dial", done)
+	b.signOff(carrier)
+}
+
+func TestTheAuthUserAndTheDomainAreApartFromTheFromUser(t *testing.T) {
+	b, carrier := startCarrier(t, func(c *Config) {
+		registering(c)
+		t := &c.Trunks[0]
+		t.AuthUser, t.FromUser, t.Domain, t.Realm = "SIP01@login.carrier.test", "74951234567", "voice.carrier.test", "voice"
+	})
+	const ask = `WWW-Authenticate: Digest realm="voice", nonce="1", qop="auth"` + "\n"
+	first := carrier.want("REGISTER sip:voice.carrier.test SIP/2.0")
+	for _, header := range []string{"From", "To"} {
+		if got := first.uri(header); got != "sip:74951234567@voice.carrier.test" {
+			t.Errorf("%s %q", header, got)
+		}
+	}
+	if got := first.uri("Contact"); got != "sip:74951234567@"+b.addr {
+		t.Errorf("Contact %q", got)
+	}
+	carrier.send(first.reply("401 Who", "a", ask))
+	second := carrier.want("REGISTER")
+	knowsPassword(t, second, "Authorization", "SIP01@login.carrier.test", "voice", "pass word")
+	carrier.accept(second, "")
+	b.registered(true)
+
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE sip:+79990000001@voice.carrier.test SIP/2.0")
+	if got := invite.uri("From"); got != "sip:74951234567@voice.carrier.test" {
+		t.Errorf("From %q", got)
+	}
+	carrier.send(invite.reply("401 Who", "a", ask))
+	carrier.want("ACK")
+	again := carrier.want("INVITE", "ACK")
+	knowsPassword(t, again, "Authorization", "SIP01@login.carrier.test", "voice", "pass word")
+	carrier.send(again.reply("486 Busy", "b", ""))
+	carrier.want("ACK")
+	wait(t, "end of Dial", done)
+	b.signOff(carrier)
+}
+
+func TestARegistrarThatSaysWhenToComeAgainIsNotAskedBefore(t *testing.T) {
+	b, carrier := startCarrier(t, registering)
+	refused := time.Now()
+	carrier.send(carrier.want("REGISTER").reply("503 Full", "a", "Retry-After: 2\n"))
+	second := carrier.want("REGISTER")
+	if early := time.Since(refused); early < 2*time.Second {
+		t.Errorf("asked again after %v", early)
+	}
+	carrier.accept(second, "")
+	b.registered(true)
+	b.signOff(carrier)
+}

@@ -24,9 +24,9 @@ type trunk struct {
 	port     int    // 0: Target names none
 	gateways *gateways
 	*capacity
-	reads, writes rewrites               // of numbers
-	learned       atomic.Pointer[string] // the registrar's realm
-	trust         *trust                 // of TLS
+	reads, writes rewrites                 // of numbers
+	learned       atomic.Pointer[[]string] // the registrar's realms
+	trust         *trust                   // of TLS
 
 	mu    sync.Mutex // guards all below
 	state TrunkState
@@ -115,7 +115,7 @@ func (t *trunk) mine(realm string) bool {
 	case t.Realm == "" && learned == nil:
 		return realm == cmp.Or(t.Domain, t.host)
 	}
-	return realm == t.Realm || learned != nil && realm == *learned
+	return realm == t.Realm || learned != nil && slices.Contains(*learned, realm)
 }
 
 // lead sets a dialog's first hop: a gateway, which the request line need not
