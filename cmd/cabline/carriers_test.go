@@ -477,7 +477,7 @@ func TestKeysFromMegaFonAreHeardInTheSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := siptext.Audio{Addr: sound.LocalAddr().(*net.UDPAddr).AddrPort(), Types: []uint8{8}}
+	theirs := siptext.Audio{Addr: sound.LocalAddr().(*net.UDPAddr).AddrPort(), Types: []uint8{8}, Event: 101}
 	carrier.send(carrier.sender(invite), siptext.Response(invite, 200, "OK", "b").
 		Add("Contact", fmt.Sprintf("<sip:gw@%s>", carrier.self)).WithBody("application/sdp", theirs.SDP(1)))
 	leg := <-done
