@@ -93,7 +93,12 @@ func (g *Greeting) voice(energy float64, length time.Duration) {
 		g.quiet = 0
 		return
 	}
-	g.floor += (min(energy, 4*g.floor+1) - g.floor) / 16
+	// Down at once, up slowly: the faint sounds of speech are not the line's.
+	pace := 1.0 / 16
+	if energy > g.floor {
+		pace = 1.0 / 256
+	}
+	g.floor += (energy - g.floor) * pace
 	if g.speech == 0 {
 		return
 	}
