@@ -38,8 +38,8 @@ type NoticeReport struct {
 	Status  Status
 	Version int
 	Phone   Phone
-	// Outcome is running, delivered, busy, no_answer, rejected, unreachable,
-	// superseded, dropped or failed.
+	// Outcome is running, or the NoticeState that the notice ended in: delivered,
+	// busy, no_answer, rejected, unreachable, hung_up, superseded, dropped, failed.
 	Outcome string
 	Tries   int
 	Machine bool   // a machine's greeting was heard

@@ -53,7 +53,7 @@ type noticeJSON struct {
 	Status  string `json:"status"`
 	Version int    `json:"version"`
 	Phone   string `json:"phone"`
-	Outcome string `json:"outcome"` // running, delivered, busy, no_answer, rejected, unreachable, superseded, dropped, failed
+	Outcome string `json:"outcome"` // running, delivered, busy, no_answer, rejected, unreachable, hung_up, superseded, dropped, failed
 	Tries   int    `json:"tries"`
 	Machine bool   `json:"machine,omitempty"`
 	Next    string `json:"next,omitempty"`
