@@ -3,6 +3,7 @@ package pbx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -149,4 +150,14 @@ type NoticeStore interface {
 	ReportedNotice(ctx context.Context, id int64) error
 	// OptedOut says that a client wants no calls.
 	OptedOut(ctx context.Context, phone Phone) (bool, error)
+}
+
+// Untold is the error of an AnswerTaker that has no way to tell an answer. What
+// would change the order is refused by that: the client must not believe it was
+// done. The rest operators see, so it was passed on.
+func Untold(answer ClientAnswer, why string) error {
+	if answer == AnswerCancel || answer == AnswerKeepLooking {
+		return fmt.Errorf("%s: %w", why, ErrAnswerRefused)
+	}
+	return errors.New(why)
 }

@@ -146,14 +146,11 @@ func (s *System) refreshed(ctx context.Context, order *pbx.Order) *pbx.Order {
 	return &now
 }
 
-// errCannotTell is why a client's answer does not reach Gootax.
-var errCannotTell = errors.New("gootax has no request for this")
-
 // ClientAnswered implements pbx.AnswerTaker. Gootax can be told only that an
 // order is cancelled, and only by its client API.
 func (s *System) ClientAnswered(ctx context.Context, orderID string, answer pbx.ClientAnswer) error {
 	if s.cfg.Orders == nil || answer != pbx.AnswerCancel {
-		return fmt.Errorf("order %.40q: %s: %w", orderID, answer, errCannotTell)
+		return pbx.Untold(answer, fmt.Sprintf("order %.40q: Gootax cannot be told %q", orderID, answer))
 	}
 	return s.cfg.Orders.reject(ctx, orderID)
 }

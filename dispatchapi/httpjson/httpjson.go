@@ -204,21 +204,21 @@ func (s *System) status(ctx context.Context, word string) pbx.Status {
 	return pbx.Status(word[:min(len(word), 60)])
 }
 
-// ErrNotTaken is returned for a client's answer that the system does not take.
-var ErrNotTaken = errors.New("the dispatch system does not take it")
-
 // ClientAnswered implements pbx.AnswerTaker.
 func (s *System) ClientAnswered(ctx context.Context, orderID string, said pbx.ClientAnswer) error {
 	request, known := s.cfg.Answers[said]
 	if !known || request.URL == "" {
-		return fmt.Errorf("dispatch.httpjson.answers has no request for %q: %w", said, ErrNotTaken)
+		return pbx.Untold(said, fmt.Sprintf("dispatch.httpjson.answers has no request for %q", said))
 	}
 	answer, err := s.ask(ctx, request, values{"order_id": orderID, "answer": string(said)})
-	if err != nil {
+	switch {
+	case errors.Is(err, courier.ErrStatus) && answer.Status < 500:
+		return fmt.Errorf("%s of order %.20q: %w: %w", said, orderID, pbx.ErrAnswerRefused, err)
+	case err != nil:
 		return fmt.Errorf("%s of order %.20q: %w", said, orderID, err)
 	}
 	if ok := gjson.GetBytes(answer.Body, request.OK); request.OK != "" && !truth(ok) {
-		return fmt.Errorf("%s of order %.20q: %w: %s", said, orderID, ErrNotTaken, courier.Excerpt(answer.Body))
+		return fmt.Errorf("%s of order %.20q: %w: %s", said, orderID, pbx.ErrAnswerRefused, courier.Excerpt(answer.Body))
 	}
 	return nil
 }
@@ -239,7 +239,10 @@ func truth(r gjson.Result) bool {
 // Deliver implements outbox.Receiver.
 func (s *System) Deliver(ctx context.Context, id string, e pbx.Event) error {
 	if e.Kind == pbx.EventClientAnswer && s.cfg.Event.URL == "" {
-		if err := s.ClientAnswered(ctx, e.OrderID, e.Answer); err != nil && !errors.Is(err, ErrNotTaken) {
+		if s.cfg.Answers[e.Answer].URL == "" {
+			return nil // operators see it
+		}
+		if err := s.ClientAnswered(ctx, e.OrderID, e.Answer); err != nil && !errors.Is(err, pbx.ErrAnswerRefused) {
 			return err
 		}
 		return nil

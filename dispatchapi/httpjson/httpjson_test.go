@@ -296,14 +296,17 @@ func TestAClientsAnswerIsToldAndARefusalIsHeard(t *testing.T) {
 			}
 			s := o.system(t, Config{Answers: map[pbx.ClientAnswer]Request{
 				pbx.AnswerCancel: {Method: "DELETE", URL: "http://dispatch/orders/{order_id}?why={answer}", OK: "succeed"}}})
-			if err := s.ClientAnswered(t.Context(), "42", pbx.AnswerCancel); (err == nil) != c.taken {
+			if err := s.ClientAnswered(t.Context(), "42", pbx.AnswerCancel); (err == nil) != c.taken || !c.taken && !errors.Is(err, pbx.ErrAnswerRefused) {
 				t.Errorf("taken %v: %v", c.taken, err)
 			}
 			if asked := o.requests(); len(asked) != 1 || asked[0].Method != "DELETE" || asked[0].URI != "/orders/42?why=cancel" {
 				t.Errorf("asked %v", asked)
 			}
-			if err := s.ClientAnswered(t.Context(), "42", pbx.AnswerComingOut); !errors.Is(err, ErrNotTaken) {
+			if err := s.ClientAnswered(t.Context(), "42", pbx.AnswerComingOut); err == nil || errors.Is(err, pbx.ErrAnswerRefused) {
 				t.Errorf("an answer without a request: %v", err)
+			}
+			if err := s.ClientAnswered(t.Context(), "42", pbx.AnswerKeepLooking); !errors.Is(err, pbx.ErrAnswerRefused) {
+				t.Errorf("a change without a request: %v", err)
 			}
 		})
 	}

@@ -179,10 +179,14 @@ func (s *System) complete(ctx context.Context, o *pbx.Order) {
 func (s *System) ClientAnswered(ctx context.Context, orderID string, answer pbx.ClientAnswer) error {
 	state, known := s.cfg.Answers[answer]
 	if !known {
-		return fmt.Errorf("dispatch.taximaster.answers names no state for %q", answer)
+		return pbx.Untold(answer, fmt.Sprintf("dispatch.taximaster.answers names no state for %q", answer))
 	}
 	_, err := s.tapi(ctx, http.MethodPost, "change_order_state", params{{"ORDER_ID", orderID}, {"NEED_STATE", strconv.Itoa(state)}})
-	if err != nil {
+	var refused *Refusal
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("put order %s into state %d: %w: %w", orderID, state, pbx.ErrAnswerRefused, err)
+	case err != nil:
 		return fmt.Errorf("put order %s into state %d: %w", orderID, state, err)
 	}
 	return nil

@@ -242,7 +242,11 @@ func TestAClientsAnswerPutsTheOrderIntoTheStateSetUpForIt(t *testing.T) {
 	if diff := cmp.Diff([]string{"POST change_order_state?ORDER_ID=98798&NEED_STATE=13"}, o.requests()); diff != "" {
 		t.Error(diff)
 	}
-	if err := s.ClientAnswered(context.Background(), "98798", pbx.AnswerComingOut); err == nil || !strings.Contains(err.Error(), "dispatch.taximaster.answers") {
+	if err := s.ClientAnswered(context.Background(), "98798", pbx.AnswerComingOut); err == nil || errors.Is(err, pbx.ErrAnswerRefused) || !strings.Contains(err.Error(), "dispatch.taximaster.answers") {
 		t.Errorf("an answer without a state: %v", err)
+	}
+	no := newOffice(t, map[string]string{"change_order_state": "refused_key.xml"}).system(func(c *Config) { c.Answers = map[pbx.ClientAnswer]int{pbx.AnswerCancel: 13} })
+	if err := no.ClientAnswered(context.Background(), "98798", pbx.AnswerCancel); !errors.Is(err, pbx.ErrAnswerRefused) {
+		t.Errorf("a cancellation that was refused: %v", err)
 	}
 }
