@@ -48,6 +48,7 @@ test)
 	browser
 	need sipp sip-tester
 	need baresip baresip-core
+	need tshark tshark
 	;;
 bench)
 	build

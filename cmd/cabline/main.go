@@ -30,11 +30,12 @@ var version = ""
 
 // commands is the command line.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the exchange."`
-	Demo    demoCommand    `cmd:"" help:"Try everything in the browser: no carrier, no config."`
-	Check   checkCommand   `cmd:"" help:"Say what is wrong with a config, or that nothing is."`
-	Example exampleCommand `cmd:"" help:"Print a config with every key explained."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve    serveCommand    `cmd:"" help:"Run the exchange."`
+	Demo     demoCommand     `cmd:"" help:"Try everything in the browser: no carrier, no config."`
+	Check    checkCommand    `cmd:"" help:"Say what is wrong with a config, or that nothing is."`
+	Selftest selftestCommand `cmd:"" help:"Prove something about this exchange."`
+	Example  exampleCommand  `cmd:"" help:"Print a config with every key explained."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // terminal is what a command talks to.

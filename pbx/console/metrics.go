@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,8 @@ type Metrics struct {
 	lookups  *prometheus.HistogramVec
 	requests *prometheus.CounterVec
 	masking  *prometheus.CounterVec
+	mended   atomic.Int64
+	refused  atomic.Int64
 	notices  *prometheus.CounterVec
 	rang     prometheus.Histogram
 	quality  quality
@@ -114,12 +117,16 @@ func (m *Metrics) LookedUp(took time.Duration, err error) {
 
 // MaskingAlarm counts a field that the guard of SIP kept from a party.
 func (m *Metrics) MaskingAlarm(sent bool) {
-	what := "refused"
+	what, count := "refused", &m.refused
 	if sent {
-		what = "mended"
+		what, count = "mended", &m.mended
 	}
+	count.Add(1)
 	m.masking.WithLabelValues(what).Inc()
 }
+
+// MaskingAlarms is how many there were.
+func (m *Metrics) MaskingAlarms() (mended, refused int64) { return m.mended.Load(), m.refused.Load() }
 
 // NoticeRang implements pbx.NoticeWatch.
 func (m *Metrics) NoticeRang(_ pbx.NoticeRecord, after time.Duration) {

@@ -40,6 +40,7 @@ type Call struct {
 	byThem  bool
 	endedAt time.Time
 	changed chan struct{} // closed and replaced at each change
+	answers map[int]int   // to our requests but INVITE, by their numbers
 }
 
 type callState int
@@ -58,7 +59,7 @@ func token() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
 // newCall is called with p.mu held.
 func (p *Phone) newCall(id string) (*Call, error) {
-	c := &Call{phone: p, id: id, changed: make(chan struct{}), settled: make(chan struct{})}
+	c := &Call{phone: p, id: id, changed: make(chan struct{}), answers: map[int]int{}, settled: make(chan struct{})}
 	var err error
 	if c.sound, err = openSound(c); err != nil {
 		return nil, err
@@ -183,6 +184,10 @@ func (c *Call) settle() {
 func (c *Call) answered(m *siptext.Message, from netip.AddrPort) {
 	status := m.Status()
 	if m.Method() != "INVITE" {
+		if status >= 200 {
+			c.answers[m.CSeq()] = status
+			c.change()
+		}
 		if status >= 200 && m.Method() == "BYE" {
 			c.settle()
 		}
@@ -297,15 +302,17 @@ func (c *Call) Answer() error { return c.respond(200, "OK", true) }
 // Reject refuses it: 486 busy, 603 declined, 404 no such number.
 func (c *Call) Reject(status int, reason string) error { return c.respond(status, reason, false) }
 
-func (c *Call) respond(status int, reason string, audio bool) error {
+func (c *Call) respond(status int, reason string, audio bool, headers ...siptext.Header) error {
 	p := c.phone
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.placed || c.state != setUp || c.ok != nil {
 		return fmt.Errorf("respond %d: %w", status, errState)
 	}
-	m := siptext.Response(c.Invite, status, reason, c.tag).
-		Add("Contact", fmt.Sprintf("<sip:%s;transport=%s>", p.self, p.opt.Network))
+	m := siptext.Response(c.Invite, status, reason, c.tag)
+	if m.Headers = append(m.Headers, headers...); m.Value("Contact") == "" {
+		m.Add("Contact", fmt.Sprintf("<sip:%s;transport=%s>", p.self, p.opt.Network))
+	}
 	if audio {
 		ours := c.sound.answer()
 		if len(c.Invite.Body) == 0 { // a late offer: ours comes first

@@ -18,9 +18,47 @@ import (
 // not come out at the other end of a call whose parties are hidden from each
 // other.
 
-// mark puts the canary into a message about to leave.
+// canary is what the party of a call puts everywhere; p.mu is held.
+func (p *Phone) canary(c *Call) string {
+	if c == nil {
+		return p.opt.Canary
+	}
+	for number, canary := range p.opt.Canaries {
+		if SameNumber(number, c.Party()) {
+			return canary
+		}
+	}
+	return p.opt.Canary
+}
+
+// SameNumber compares numbers however a trunk writes them: +7916…, 7916…, 8916….
+func SameNumber(a, b string) bool {
+	const national = 10
+	return a == b || len(a) >= national && len(b) >= national && a[len(a)-national:] == b[len(b)-national:]
+}
+
+// Party is the number of who is at the phone in a call.
+func (c *Call) Party() string {
+	if c.placed {
+		return c.From
+	}
+	return c.Dialled
+}
+
+// Party is the number of who is at the phone in the call with a Call-ID; empty:
+// there was no such call.
+func (p *Phone) Party(callID string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.calls[callID]; c != nil {
+		return c.Party()
+	}
+	return ""
+}
+
+// mark puts the canary into a message about to leave; p.mu is held.
 func (p *Phone) mark(m *siptext.Message) {
-	canary := p.opt.Canary
+	canary := p.canary(p.calls[m.Value("Call-ID")])
 	if canary == "" || m.Value("X-Canary") != "" {
 		return
 	}
@@ -56,29 +94,29 @@ func (p *Phone) mark(m *siptext.Message) {
 	}
 }
 
-// extend puts the canary into an extension of an RTP packet (RFC 3550 §5.3.1).
-func (p *Phone) extend(packet []byte) []byte {
-	if p.opt.Canary == "" {
+// extend puts a canary into an extension of an RTP packet (RFC 3550 §5.3.1).
+func extend(packet []byte, canary string) []byte {
+	if canary == "" {
 		return packet
 	}
-	words := (len(p.opt.Canary) + 3) / 4
+	words := (len(canary) + 3) / 4
 	b := slices.Clone(packet[:12])
 	b[0] |= 0x10
 	b = binary.BigEndian.AppendUint16(b, 0xcab1)
 	b = binary.BigEndian.AppendUint16(b, uint16(words))
 	b = append(b, make([]byte, 4*words)...)
-	copy(b[16:], p.opt.Canary)
+	copy(b[16:], canary)
 	return append(b, packet[12:]...)
 }
 
-// report is an RTCP compound with the canary as CNAME, NAME and PHONE
+// report is an RTCP compound with a canary as CNAME, NAME and PHONE
 // (RFC 3550 §6.5) and as a goodbye's reason.
-func (p *Phone) report(source uint32) []byte {
+func report(source uint32, canary string) []byte {
 	b := []byte{0x80, 201, 0, 1}
 	b = binary.BigEndian.AppendUint32(b, source)
 	chunk := binary.BigEndian.AppendUint32(nil, source)
 	for _, item := range []byte{1, 2, 4} {
-		chunk = append(append(chunk, item, byte(len(p.opt.Canary))), p.opt.Canary...)
+		chunk = append(append(chunk, item, byte(len(canary))), canary...)
 	}
 	for chunk = append(chunk, 0); len(chunk)%4 != 0; {
 		chunk = append(chunk, 0)
@@ -101,13 +139,39 @@ func (l Leak) String() string {
 // Leaks looks for secrets, digits or addresses, in all that reached a phone, in
 // every writing somebody could think of.
 func (p *Phone) Leaks(secrets ...string) (leaks []Leak) {
+	search := NewSearch(secrets...)
+	for _, w := range p.Tape() {
+		if !w.Out {
+			leaks = append(leaks, search.In(w)...)
+		}
+	}
+	return leaks
+}
+
+// Search looks for secrets in every writing somebody could think of.
+type Search []writing
+
+type writing struct {
+	secret, as string
+	bytes      []byte
+}
+
+// NewSearch prepares to look for digits or addresses.
+func NewSearch(secrets ...string) (s Search) {
 	for _, secret := range secrets {
 		for as, bytesOf := range writings(secret) {
-			for _, w := range p.Tape() {
-				if !w.Out && bytes.Contains(bytes.ToLower(w.Bytes), bytes.ToLower(bytesOf)) {
-					leaks = append(leaks, Leak{secret, as, w})
-				}
-			}
+			s = append(s, writing{secret, as, bytes.ToLower(bytesOf)})
+		}
+	}
+	return s
+}
+
+// In is what is found in something that passed.
+func (s Search) In(w Wire) (leaks []Leak) {
+	lower := bytes.ToLower(w.Bytes)
+	for _, each := range s {
+		if bytes.Contains(lower, each.bytes) {
+			leaks = append(leaks, Leak{each.secret, each.as, w})
 		}
 	}
 	return leaks

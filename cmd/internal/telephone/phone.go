@@ -32,6 +32,9 @@ type Options struct {
 	NoEvent bool           // no telephone-event at all
 	LoseACK int            // so many ACKs are never sent
 	Canary  string         // digits put into everything that leaves, see canary.go
+	// Canaries are others, by the number of whoever is at the phone: a carrier
+	// has both parties of a call behind it.
+	Canaries map[string]string
 }
 
 // Phone is a telephone, or a carrier with all the telephones behind it: it

@@ -240,12 +240,13 @@ func (s *sound) write(packet []byte, to netip.AddrPort) {
 		return
 	}
 	p := s.call.phone
-	packet = p.extend(packet)
 	p.mu.Lock()
+	canary := p.canary(s.call)
+	packet = extend(packet, canary)
 	p.record(true, "RTP", s.call.id, packet)
 	p.mu.Unlock()
-	if p.opt.Canary != "" && binary.BigEndian.Uint16(packet[2:])%50 == 0 {
-		report := p.report(binary.BigEndian.Uint32(packet[8:]))
+	if canary != "" && binary.BigEndian.Uint16(packet[2:])%50 == 0 {
+		report := report(binary.BigEndian.Uint32(packet[8:]), canary)
 		_, _ = s.rtcp.WriteToUDPAddrPort(report, netip.AddrPortFrom(to.Addr(), to.Port()+1))
 	}
 	_, _ = s.rtp.WriteToUDPAddrPort(packet, to) // lost packets are the network's right
