@@ -79,7 +79,7 @@ func (s *Switchboard) ordersOfDriver(ctx context.Context, call *Call) []*Order {
 	ask, cancel := context.WithTimeout(ctx, s.Limits.OrderLookup)
 	defer cancel()
 	orders, err := within(ask, s.Dispatch.OrdersByDriver, call.cdr.From)
-	if err != nil && !errors.Is(err, ErrNoOrder) {
+	if err != nil && !errors.Is(err, ErrNoOrder) && ctx.Err() == nil { // nobody misses it who has hung up
 		call.step("look-up of a driver's orders: " + Ending(err))
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("look-up of a driver's orders; going on without")
 	}

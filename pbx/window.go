@@ -62,7 +62,9 @@ func (s *Switchboard) openWindow(ctx context.Context, caller Phone, lost bool) (
 	now := time.Now()
 	all, err := s.Windows.WindowsOf(ask, caller, now)
 	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("callback windows; going on without")
+		if ctx.Err() == nil { // nobody misses it who has hung up
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("callback windows; going on without")
+		}
 		return Window{}, nil, false
 	}
 	for _, w := range all {
