@@ -31,9 +31,9 @@ func anOperatorTalks(t *testing.T, b *Browser) {
 	until(t, "a key of the page reaches the client", func() bool { return call.Keys() != "" })
 	anna.soundsKey(call, "7")
 
+	held := time.Now()
 	anna.Click("hold")
 	anna.Shows("call-phase", "data-held", "true")
-	held := time.Now()
 	call.Tone(outside)
 	hearsSince(t, call, held, media.Speech{w.music()})
 	until(t, "nothing is heard of a page that holds", func() bool {
