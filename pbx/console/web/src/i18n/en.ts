@@ -1,4 +1,4 @@
-import type { Key } from './index.ts';
+import type { Key } from './ru.ts';
 
 export const en: Record<Key, string> = {
   'app.loading': 'Loading…',

@@ -1,7 +1,7 @@
 import { en } from './en.ts';
-import { ru } from './ru.ts';
+import { ru, type Key } from './ru.ts';
 
-export type Key = keyof typeof ru;
+export type { Key };
 export type Language = 'ru' | 'en';
 export type Params = Record<string, string | number>;
 export type Translate = (key: Key, params?: Params) => string;

@@ -462,3 +462,5 @@ export const ru = {
   'step.answer_refused': 'диспетчерская отказала',
   'step.answer_left': 'ответ передадим диспетчерской позже',
 } as const;
+
+export type Key = keyof typeof ru;
