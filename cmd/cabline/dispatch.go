@@ -32,7 +32,7 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dispatch.events: %w", err)
 		}
-		receivers["events"] = hook
+		receivers["events"] = told(hook, events.Mask)
 	}
 	switch x.cfg.Dispatch.Kind {
 	case "gootax":
@@ -55,13 +55,21 @@ func (x *exchange) connectDispatch() (*dispatchSystem, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dispatch.httpjson: %w", err)
 		}
-		d.Dispatch, receivers["httpjson"] = system, system
+		d.Dispatch, receivers["httpjson"] = system, told(system, x.cfg.Dispatch.HTTPJSON.Events.Mask)
 		x.newsOf(system, d.mount)
 	}
 	if len(receivers) > 0 {
 		d.outbox = outbox.New(x.store, receivers)
 	}
 	return d, nil
+}
+
+// told is a receiver of events that learns people's numbers, or does not.
+func told(to outbox.Receiver, mask bool) outbox.Receiver {
+	if mask {
+		return outbox.Masked{Receiver: to}
+	}
+	return to
 }
 
 func webhook(events config.Events) (*outbox.Webhook, error) {

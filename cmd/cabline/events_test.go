@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -12,21 +14,33 @@ import (
 	"cabline/pbx"
 )
 
-// A call of a real exchange, told to a real server.
-func TestAProgramIsToldOfACallOfTheExchange(t *testing.T) {
-	told := make(chan string, 10)
-	program := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told <- r.Header.Get("webhook-signature")
-	}))
-	defer program.Close()
-	cfg := config.Default()
-	cfg.Dispatch.Events = config.Events{URL: program.URL, Secret: "a secret"}
-	x := anExchange(t, cfg)
-	if err := x.board.Store.SaveCDR(t.Context(), pbx.CDR{ID: "c1", Kind: pbx.KindInbound}); err != nil {
-		t.Fatal(err)
-	}
-	if signature := <-told; signature == "" {
-		t.Error("told without a signature")
+// A call of a real exchange, told to real servers: each learns people's numbers
+// or does not, as the owner says of it.
+func TestProgramsAreToldOfACallOfTheExchangeWithNumbersWholeOrMasked(t *testing.T) {
+	for _, mask := range []bool{false, true} {
+		told := map[string]chan string{"/events": make(chan string, 10), "/dispatch": make(chan string, 10)}
+		program := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			told[r.URL.Path] <- r.Header.Get("webhook-signature") + " " + string(body)
+		}))
+		defer program.Close()
+		cfg := config.Default()
+		cfg.Dispatch.Kind = "httpjson"
+		cfg.Dispatch.Events = config.Events{URL: program.URL + "/events", Secret: "a secret", Mask: mask}
+		cfg.Dispatch.HTTPJSON.Events = config.HTTPJSONEvents{Mask: !mask, Request: config.HTTPRequest{URL: program.URL + "/dispatch"}}
+		x := anExchange(t, cfg)
+		if err := x.board.Store.SaveCDR(t.Context(), pbx.CDR{ID: "c1", Kind: pbx.KindInbound, From: "+79161234567"}); err != nil {
+			t.Fatal(err)
+		}
+		for path, masked := range map[string]bool{"/events": mask, "/dispatch": !mask} {
+			got := <-told[path]
+			if strings.Contains(got, "79161234567") == masked || strings.Contains(got, `"from":"+7***4567"`) != masked {
+				t.Errorf("%s, masked %v: %s", path, masked, got)
+			}
+			if signed := strings.HasPrefix(got, "v1,"); signed != (path == "/events") {
+				t.Errorf("%s: %s", path, got)
+			}
+		}
 	}
 }
 

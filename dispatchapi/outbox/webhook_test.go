@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,5 +102,50 @@ func TestAWebhookTellsOnlyOfTheKindsAskedFor(t *testing.T) {
 	hook := &outbox.Webhook{URL: "http://127.0.0.1:1", Kinds: []pbx.EventKind{pbx.EventCallEnded}} // which nobody listens at
 	if err := hook.Deliver(t.Context(), "1", event("c1", pbx.EventCallStarted)); err != nil {
 		t.Error(err)
+	}
+}
+
+// The owner says of each receiver whether it learns numbers; one that may not
+// loses nothing else, and others' events are not touched.
+func TestAWebhookGetsNumbersWholeOrMaskedAsTheOwnerSays(t *testing.T) {
+	told := make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	defer s.Close()
+	carrier, err := courier.New(courier.TLS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer carrier.Close()
+	e := everything
+	cdr := *e.CDR
+	cdr.Legs = append(slices.Clone(cdr.Legs), pbx.LegRecord{Party: pbx.RoleDriver, Number: "+79035550001"}, pbx.LegRecord{Party: pbx.RoleClient, Number: "+79161234567"})
+	e.CDR = &cdr
+	hook := &outbox.Webhook{URL: s.URL, Secret: "a secret", Courier: carrier}
+	var whole string
+	for _, c := range []struct {
+		name     string
+		receiver outbox.Receiver
+		shown    *strings.Replacer
+	}{
+		{"whole", hook, strings.NewReplacer()},
+		{"masked", outbox.Masked{Receiver: hook}, strings.NewReplacer("+79161234567", "+7***4567", "+79035550001", "+7***0001")},
+		{"whole again", hook, strings.NewReplacer()},
+	} {
+		if err := c.receiver.Deliver(t.Context(), "event-1", e); err != nil {
+			t.Fatal(err)
+		}
+		got := <-told
+		if whole == "" {
+			whole = got
+		}
+		if n := strings.Count(whole, "+79161234567") + strings.Count(whole, "+79035550001"); n != 5 || !strings.Contains(got, `"line":"+74950000000"`) {
+			t.Fatalf("%d numbers in %s", n, got)
+		}
+		if want := c.shown.Replace(whole); got != want {
+			t.Errorf("%s: told\n%s, want\n%s", c.name, got, want)
+		}
 	}
 }

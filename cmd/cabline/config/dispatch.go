@@ -23,6 +23,7 @@ type Events struct {
 	URL    string   `yaml:"url"` // empty: nowhere
 	Secret Secret   `yaml:"secret"`
 	Kinds  []string `yaml:"kinds"` // empty: all
+	Mask   bool     `yaml:"mask_numbers"`
 	TLS    TLS      `yaml:"tls"`
 }
 

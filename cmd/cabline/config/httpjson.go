@@ -92,6 +92,7 @@ type HTTPJSONAnswer struct {
 // HTTPJSONEvents is how the system is told of calls.
 type HTTPJSONEvents struct {
 	Kinds   []string    `yaml:"kinds"` // empty: all
+	Mask    bool        `yaml:"mask_numbers"`
 	Request HTTPRequest `yaml:"request"`
 }
 
