@@ -63,3 +63,45 @@ func (p Phone) String() string {
 
 // Dialable is the whole number.
 func (p Phone) Dialable() string { return string(p) }
+
+// Format is how others want numbers to be written.
+type Format string
+
+// The formats, for the same number of Moscow.
+const (
+	E164     Format = "e164"     // +74951234567
+	Plain    Format = "plain"    // 74951234567
+	National Format = "national" // 84951234567, as dialled in the country
+)
+
+// Formats is all of them.
+var Formats = []Format{E164, Plain, National}
+
+// Write is the whole number in a format, E164 where it is empty. Short numbers
+// stay as they are. Nothing but digits, +, * and # is ever in it: it can end no
+// header, no address and no quotes.
+func (p Phone) Write(as Format, country string) string {
+	text := dialled(string(p))
+	international := strings.HasPrefix(text, "+")
+	switch {
+	case as == Plain:
+		return strings.TrimPrefix(text, "+")
+	case as != National || !international:
+		return text
+	}
+	parsed, err := phonenumbers.Parse(text, country)
+	if err != nil {
+		return text
+	}
+	return strings.TrimPrefix(dialled(phonenumbers.FormatOutOfCountryCallingNumber(parsed, country)), "+")
+}
+
+// dialled is what of a text has a key on a telephone, and the plus sign.
+func dialled(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r == '+' || r == '*' || r == '#' {
+			return r
+		}
+		return -1
+	}, text)
+}

@@ -44,3 +44,32 @@ func TestAPhonePrintsMasked(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersAreWrittenAsOthersWantThem(t *testing.T) {
+	for _, c := range []struct {
+		format  Format
+		number  Phone
+		country string
+		want    string
+	}{
+		{"", "+79161234567", "RU", "+79161234567"},
+		{E164, "+79161234567", "RU", "+79161234567"},
+		{Plain, "+79161234567", "RU", "79161234567"},
+		{National, "+79161234567", "RU", "89161234567"},
+		{National, "+74951234567", "RU", "84951234567"},
+		{National, "+77011234567", "KZ", "87011234567"},
+		{National, "+375291234567", "RU", "810375291234567"},
+		{National, "+375291234567", "BY", "80291234567"},
+		{E164, "0611", "RU", "0611"},
+		{Plain, "0611", "RU", "0611"},
+		{National, "0611", "RU", "0611"},
+		{National, "112", "RU", "112"},
+		{National, "", "RU", ""},
+		{E164, "+7916\r\nX-Evil: 1\x00", "RU", "+79161"},
+		{National, "+7916\r\nX-Evil: 1234567", "RU", "89161234567"},
+	} {
+		if got := c.number.Write(c.format, c.country); got != c.want {
+			t.Errorf("%s as %q in %s: %s, want %s", c.number.Dialable(), c.format, c.country, got, c.want)
+		}
+	}
+}

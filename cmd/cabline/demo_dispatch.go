@@ -70,7 +70,7 @@ func demoSystem(kind string, cfg *config.Config) (d *demoDispatch, err error) {
 		h.Order = config.OrderPaths{ID: "ride", Status: "stage", Phone: "who.tels.0", ClientName: "who.name", Pickup: "where.0", Dropoff: "where.1",
 			Comment: "note", Price: "cost", Driver: "car.tel", Color: "car.colour", Mark: "car.make", Model: "car.model", Plate: "car.plate", Minutes: "car.minutes"}
 		for status, word := range dispatcher.Words {
-			h.Statuses = append(h.Statuses, config.HTTPJSONStatus{Word: word, Status: string(status)})
+			h.Statuses = append(h.Statuses, config.TheirStatus{Theirs: word, Status: string(status)})
 		}
 		for _, answer := range []string{"cancel", "coming_out", "five_minutes", "keep_looking"} {
 			h.Answers = append(h.Answers, config.HTTPJSONAnswer{Answer: answer,

@@ -19,7 +19,7 @@ func (x *exchange) gootax() (*gootax.System, error) {
 	cfg := x.cfg.Dispatch.Gootax
 	set := gootax.Config{
 		Panel: cfg.Domain, Tokens: []string{cfg.VoiceToken.Reveal(), cfg.IntegrationToken.Reveal()}, CallToken: cfg.CallToken.Reveal(),
-		Country: x.cfg.Firm.Country, Numbers: gootax.Format(cfg.Numbers), Remember: cfg.Remember,
+		Country: x.cfg.Firm.Country, Numbers: pbx.Format(cfg.Numbers), Remember: cfg.Remember,
 		PhonePath: cfg.PhonePath, DriverPath: cfg.DriverPath, NotifyAt: cfg.NotifyPaths, ConnectAt: cfg.ConnectPaths,
 		Statuses: statusesOf(cfg.Statuses), AnyStatus: cfg.UnknownStatus == "notice",
 		Notices: noticeboard{x}, AsLanguage: x.cfg.Firm.Language,

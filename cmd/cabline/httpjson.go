@@ -18,16 +18,13 @@ func (x *exchange) httpJSON() (*httpjson.System, error) {
 		return nil, err
 	}
 	set := httpjson.Config{
-		Courier: carrier, DB: x.store, Country: x.cfg.Firm.Country, Numbers: cfg.Numbers, Retries: cfg.Retries,
+		Courier: carrier, DB: x.store, Country: x.cfg.Firm.Country, Numbers: pbx.Format(cfg.Numbers), Retries: cfg.Retries,
 		ByPhone: request(cfg.ByPhone), ByDriver: request(cfg.ByDriver), ByID: request(cfg.ByID), Event: request(cfg.Events.Request),
-		Answers: map[pbx.ClientAnswer]httpjson.Request{}, Order: httpjson.Paths(cfg.Order), Statuses: map[string]pbx.Status{},
+		Answers: map[pbx.ClientAnswer]httpjson.Request{}, Order: httpjson.Paths(cfg.Order), Statuses: statusesOf(cfg.Statuses),
 		Auth: httpjson.Auth{Kind: cfg.Auth.Kind, Name: cfg.Auth.Name, Login: cfg.Auth.Login, Secret: cfg.Auth.Secret.Reveal(), InQuery: cfg.Auth.InQuery},
 	}
 	for _, a := range cfg.Answers {
 		set.Answers[pbx.ClientAnswer(a.Answer)] = request(a.Request)
-	}
-	for _, s := range cfg.Statuses {
-		set.Statuses[s.Word] = pbx.Status(s.Status)
 	}
 	for _, kind := range cfg.Events.Kinds {
 		set.Kinds = append(set.Kinds, pbx.EventKind(kind))

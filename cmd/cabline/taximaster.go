@@ -24,7 +24,7 @@ func (x *exchange) taximaster() (*taximaster.System, error) {
 	}
 	set := taximaster.Config{
 		URL: cfg.URL, TAPIKey: cfg.TAPIKey.Reveal(), CommonKey: cfg.CommonKey.Reveal(), Courier: carrier,
-		Country: x.cfg.Firm.Country, Numbers: taximaster.Format(cfg.Numbers), DB: x.store,
+		Country: x.cfg.Firm.Country, Numbers: pbx.Format(cfg.Numbers), DB: x.store,
 		States: map[int]pbx.Status{}, Answers: map[pbx.ClientAnswer]int{},
 	}
 	for _, s := range cfg.States {

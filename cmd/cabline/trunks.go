@@ -24,7 +24,7 @@ func trunkOf(cfg *config.Config, t config.Trunk) (sip.Trunk, error) {
 		Channels: t.Channels, CallsPerSecond: t.CallsPerSecond, Order: t.Order - 1, Weight: t.Weight, Options: t.Options,
 		AuthUser: t.AuthUser, Password: t.Password.Reveal(), Realm: t.Realm, Domain: t.Domain, FromUser: t.FromUser,
 		Proxy: string(t.OutboundProxy), Register: t.Register, Expires: t.Expires,
-		Identity: sip.Identity(t.Identity), NumberFormat: sip.Format(t.NumberFormat),
+		Identity: sip.Identity(t.Identity), NumberFormat: pbx.Format(t.NumberFormat),
 		NumbersIn: rewrites(t.NumbersIn), NumbersOut: rewrites(t.NumbersOut),
 		DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric), Codecs: codecs(t.Codecs),
 		Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,

@@ -11,6 +11,7 @@
 package gootax
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -34,11 +35,11 @@ const Source = "gootax"
 
 // Config is what a firm has set up in Gootax.
 type Config struct {
-	Panel     string   // host of the firm's panel, "romashka.gootax.pro"; empty: no cards are opened
-	Tokens    []string // that Gootax shows us; any of them is good for any request
-	CallToken string   // in the links of Call Url; empty: there are none
-	Country   string   // in which numbers are read
-	Numbers   Format   // how Gootax wants numbers in links
+	Panel     string     // host of the firm's panel, "romashka.gootax.pro"; empty: no cards are opened
+	Tokens    []string   // that Gootax shows us; any of them is good for any request
+	CallToken string     // in the links of Call Url; empty: there are none
+	Country   string     // in which numbers are read
+	Numbers   pbx.Format // how Gootax wants numbers in links; empty: plain
 	Remember  time.Duration
 
 	// Where the client's and the driver's number are, as gjson paths, if they are
@@ -64,16 +65,6 @@ type Employee struct {
 	AccessToken string // of their profile
 }
 
-// Format is how a number is written.
-type Format string
-
-// The ways to write +79161234567.
-const (
-	Plain    Format = "plain"    // 79161234567
-	E164     Format = "e164"     // +79161234567
-	National Format = "national" // 89161234567
-)
-
 // System is one firm's Gootax. Its methods are safe for concurrent use.
 type System struct {
 	cfg    Config
@@ -89,6 +80,7 @@ func New(cfg Config, db *store.Store) *System {
 	if cfg.Remember == 0 {
 		cfg.Remember = 12 * time.Hour
 	}
+	cfg.Numbers = cmp.Or(cfg.Numbers, pbx.Plain)
 	return &System{cfg: cfg, memory: known.New(db, Source, cfg.Remember),
 		connects: connects{by: map[pbx.ConnectRequest]connected{}},
 		calls:    rate.NewLimiter(2, 20), strange: rate.NewLimiter(rate.Every(10*time.Second), 5)}
@@ -168,18 +160,7 @@ func (s *System) CardLink(operator string, card pbx.Card) string {
 	return ""
 }
 
-func (s *System) write(number pbx.Phone) string {
-	text := number.Dialable()
-	switch s.cfg.Numbers {
-	case E164:
-		return text
-	case National:
-		if rest, ok := strings.CutPrefix(text, "+7"); ok {
-			return "8" + rest
-		}
-	}
-	return strings.TrimPrefix(text, "+")
-}
+func (s *System) write(number pbx.Phone) string { return number.Write(s.cfg.Numbers, s.cfg.Country) }
 
 // Handlers are what Gootax asks for over HTTP, by pattern of http.ServeMux.
 func (s *System) Handlers() map[string]http.Handler {

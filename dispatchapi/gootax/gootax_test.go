@@ -377,7 +377,7 @@ func TestTheLinkToTheCardIsTheOperatorsOwn(t *testing.T) {
 			t.Errorf("%s is shown %s", who, got)
 		}
 	}
-	national := newFirm(t, func(c *gootax.Config) { c.Numbers = gootax.National })
+	national := newFirm(t, func(c *gootax.Config) { c.Numbers = pbx.National })
 	if got := national.CardLink("anna", card); !strings.Contains(got, "clid=89161234567") {
 		t.Error(got)
 	}

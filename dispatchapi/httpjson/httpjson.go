@@ -32,8 +32,8 @@ import (
 type Config struct {
 	Courier *courier.Courier
 	DB      *store.Store
-	Country string // in which numbers are read
-	Numbers string // how numbers are written: e164 (or empty), plain, national
+	Country string     // in which numbers are read
+	Numbers pbx.Format // how numbers are written
 
 	ByPhone  Request // the order of {phone}
 	ByDriver Request // the order of the driver {phone}
@@ -317,13 +317,4 @@ func (s *System) send(ctx context.Context, r Request, v values, body []byte) (co
 }
 
 // write is a number as the system writes them.
-func (s *System) write(p pbx.Phone) string {
-	number := p.Dialable()
-	switch {
-	case s.cfg.Numbers == "national" && strings.HasPrefix(number, "+7"):
-		return "8" + number[2:]
-	case s.cfg.Numbers == "plain" || s.cfg.Numbers == "national":
-		return strings.TrimPrefix(number, "+")
-	}
-	return number
-}
+func (s *System) write(p pbx.Phone) string { return p.Write(s.cfg.Numbers, s.cfg.Country) }

@@ -1,6 +1,7 @@
 package taximaster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -78,7 +79,7 @@ func (s *System) status(ctx context.Context, id, kind string) pbx.Status {
 		}
 	}
 	zerolog.Ctx(ctx).Warn().Str("state", id).Str("kind", kind).Msg("Такси-Мастер: a state nobody has mapped; name it in dispatch.taximaster.states")
-	return pbx.Status("taximaster " + or(kind, id))
+	return pbx.Status("taximaster " + cmp.Or(kind, id))
 }
 
 // The list of states holds this long; one that could not be read is asked for

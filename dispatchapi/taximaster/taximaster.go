@@ -9,6 +9,7 @@
 package taximaster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,23 +33,13 @@ type Config struct {
 	TAPIKey   string // of tm_tapi
 	CommonKey string // of common_api; empty: it is not used, and cars have no model
 	Courier   *courier.Courier
-	Country   string // in which numbers are read
-	Numbers   Format // how Такси-Мастер writes them
+	Country   string     // in which numbers are read
+	Numbers   pbx.Format // how Такси-Мастер writes them; empty: nationally
 	DB        *store.Store
 
 	States  map[int]pbx.Status       // by the ids of the firm's states; wins over what the system says of them
 	Answers map[pbx.ClientAnswer]int // the state an order is put into by a client's answer
 }
-
-// Format is how numbers are written.
-type Format string
-
-// The ways to write +79161234567.
-const (
-	National Format = "national" // 89161234567
-	Plain    Format = "plain"    // 79161234567
-	E164     Format = "e164"     // +79161234567
-)
 
 // System is one installation of Такси-Мастер. Its methods are safe for
 // concurrent use.
@@ -62,9 +53,7 @@ type System struct {
 
 // New is a system; it sends nothing yet.
 func New(cfg Config) *System {
-	if cfg.Numbers == "" {
-		cfg.Numbers = National
-	}
+	cfg.Numbers = cmp.Or(cfg.Numbers, pbx.National)
 	return &System{cfg: cfg}
 }
 
@@ -164,8 +153,8 @@ func (s *System) complete(ctx context.Context, o *pbx.Order) {
 		return
 	}
 	o.Status = s.status(ctx, strconv.Itoa(int(state.StateID)), state.StateKind)
-	o.Car = pbx.Car{Color: or(state.CarColor, o.Car.Color), Mark: or(state.CarMark, o.Car.Mark), Model: state.CarModel, Plate: or(state.CarNumber, o.Car.Plate)}
-	if client := s.phone(or(state.PhoneToDial, state.Phone)); client != "" {
+	o.Car = pbx.Car{Color: cmp.Or(state.CarColor, o.Car.Color), Mark: cmp.Or(state.CarMark, o.Car.Mark), Model: state.CarModel, Plate: cmp.Or(state.CarNumber, o.Car.Plate)}
+	if client := s.phone(cmp.Or(state.PhoneToDial, state.Phone)); client != "" {
 		o.Phone = client
 	}
 	o.ClientName, o.Pickup, o.Dropoff, o.Comment = state.ClientName, state.Source, state.Destination, state.Comment
@@ -194,14 +183,7 @@ func (s *System) ClientAnswered(ctx context.Context, orderID string, answer pbx.
 
 // write is a number as Такси-Мастер has it.
 func (s *System) write(p pbx.Phone) string {
-	number := p.Dialable()
-	switch {
-	case s.cfg.Numbers == E164:
-	case s.cfg.Numbers == National && strings.HasPrefix(number, "+7"):
-		number = "8" + number[2:]
-	default:
-		number = strings.TrimPrefix(number, "+")
-	}
+	number := p.Write(s.cfg.Numbers, s.cfg.Country)
 	return number[:min(len(number), 16)] // the limit of PHONE
 }
 
@@ -221,13 +203,6 @@ func whole(sum string) int {
 		return 0
 	}
 	return int(f + 0.5)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // params are a request's parameters; their order is part of the signature.

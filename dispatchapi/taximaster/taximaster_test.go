@@ -203,7 +203,7 @@ func TestOrdersAreReadFromWhatTheSystemAnswers(t *testing.T) {
 }
 
 func TestNumbersAreWrittenAsTheSystemHasThem(t *testing.T) {
-	for format, want := range map[Format]string{"": "89161234567", National: "89161234567", Plain: "79161234567", E164: "+79161234567"} {
+	for format, want := range map[pbx.Format]string{"": "89161234567", pbx.National: "89161234567", pbx.Plain: "79161234567", pbx.E164: "+79161234567"} {
 		o := newOffice(t, map[string]string{"get_info_by_phone": "get_info_by_phone_unknown.xml"})
 		s := o.system(func(c *Config) { c.Numbers = format })
 		if _, err := s.OrderByPhone(context.Background(), client); !errors.Is(err, pbx.ErrNoOrder) {

@@ -88,10 +88,10 @@ type Trunk struct {
 	Expires  time.Duration // asked of the registrar; 10 min
 	Lines    []pbx.Phone   // the numbers called over it; calls to the account itself are for the first
 
-	Identity     Identity  // where the number we call from stands
-	NumberFormat Format    // of the numbers we send
-	NumbersIn    []Rewrite // of numbers as the carrier writes them; the first that fits
-	NumbersOut   []Rewrite // of numbers as we have them (+79161234567, 0611), before NumberFormat
+	Identity     Identity   // where the number we call from stands
+	NumberFormat pbx.Format // of the numbers we send
+	NumbersIn    []Rewrite  // of numbers as the carrier writes them; the first that fits
+	NumbersOut   []Rewrite  // of numbers as we have them (+79161234567, 0611), before NumberFormat
 
 	DTMF DTMF // how keys travel
 	SRTP SRTP // whether audio is encrypted

@@ -66,7 +66,7 @@ func (s *Server) dialogTo(ctx context.Context, t *trunk, h locate.Hop, to pbx.En
 }
 
 func numberURI(number pbx.Phone, host string, port int) wire.Uri {
-	user := dialable(number)
+	user := number.Write(pbx.E164, "")
 	if user == "" {
 		user, host = "anonymous", "anonymous.invalid"
 	}

@@ -59,7 +59,7 @@ func TestNoValueFromOutsideChangesTheHeadersWeSend(t *testing.T) {
 		c.Trunks = nil
 		for _, id := range []Identity{InFrom, InPAI, InPPI, InRPID} {
 			c.Trunks = append(c.Trunks, Trunk{Name: string(id), Target: carrier.self, Identity: id, CallerID: "+74950000000", FromUser: "account",
-				NumberFormat: []Format{E164, Plain, National}[len(c.Trunks)%3]})
+				NumberFormat: pbx.Formats[len(c.Trunks)%3]})
 		}
 	})
 	b.peer(carrier)

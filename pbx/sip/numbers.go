@@ -78,7 +78,7 @@ func (t *trunk) write(number pbx.Phone, of Party, country string) string {
 	if text, fits := t.writes.apply(number.Dialable(), of); fits {
 		return token(text)
 	}
-	return t.NumberFormat.write(number, country)
+	return number.Write(t.NumberFormat, country)
 }
 
 // read makes a number of what the carrier writes; empty: it is none.

@@ -50,7 +50,7 @@ func TestNumbersAreRewrittenByTheFirstRuleThatFits(t *testing.T) {
 
 func TestATrunksRulesAreForNumbersInAndOut(t *testing.T) {
 	b, carrier := startCarrier(t, func(c *Config) {
-		c.Trunks[0].NumberFormat = National
+		c.Trunks[0].NumberFormat = pbx.National
 		c.Trunks[0].NumbersIn = []Rewrite{
 			{Match: `(\d{5})`, To: "+738430$1"},
 			{Match: `9(8\d{10})`, To: "$1", Only: Called}, // a technical prefix

@@ -46,7 +46,7 @@ func newTrunk(cfg Trunk) (*trunk, error) {
 	if !slices.Contains([]Symmetry{"", SymmetryOff, SymmetryFirst, SymmetryAlways}, t.Symmetric) {
 		return nil, fmt.Errorf("trunk %q: symmetry %q unknown", t.Name, t.Symmetric)
 	}
-	if !slices.Contains([]Identity{"", InFrom, InPAI, InPPI, InRPID}, t.Identity) || !slices.Contains([]Format{"", E164, Plain, National}, t.NumberFormat) {
+	if !slices.Contains([]Identity{"", InFrom, InPAI, InPPI, InRPID}, t.Identity) || t.NumberFormat != "" && !slices.Contains(pbx.Formats, t.NumberFormat) {
 		return nil, fmt.Errorf("trunk %q: identity %q or number format %q unknown", t.Name, t.Identity, t.NumberFormat)
 	}
 	var err error

@@ -8,33 +8,6 @@ import (
 	"cabline/pbx"
 )
 
-func TestNumbersAreWrittenAsTheCarrierWantsThem(t *testing.T) {
-	for _, c := range []struct {
-		format  Format
-		number  pbx.Phone
-		country string
-		want    string
-	}{
-		{"", "+79161234567", "RU", "+79161234567"},
-		{E164, "+79161234567", "RU", "+79161234567"},
-		{Plain, "+79161234567", "RU", "79161234567"},
-		{National, "+79161234567", "RU", "89161234567"},
-		{National, "+74951234567", "RU", "84951234567"},
-		{National, "+77011234567", "KZ", "87011234567"},
-		{National, "+375291234567", "RU", "810375291234567"},
-		{National, "+375291234567", "BY", "80291234567"},
-		{E164, "0611", "RU", "0611"},
-		{Plain, "0611", "RU", "0611"},
-		{National, "0611", "RU", "0611"},
-		{National, "112", "RU", "112"},
-		{National, "", "RU", ""},
-	} {
-		if got := c.format.write(c.number, c.country); got != c.want {
-			t.Errorf("%s as %q in %s: %s, want %s", c.number.Dialable(), c.format, c.country, got, c.want)
-		}
-	}
-}
-
 func TestTheCallerStandsWhereTheCarrierLooks(t *testing.T) {
 	const pai, ppi, rpid = "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"
 	for name, c := range map[string]struct {
@@ -42,10 +15,10 @@ func TestTheCallerStandsWhereTheCarrierLooks(t *testing.T) {
 		from, header, want string // want: the whole header
 	}{
 		"in From":                                    {func(t *Trunk) { t.Identity = InFrom }, "+74951111111", "", ""},
-		"in From, written plainly":                   {func(t *Trunk) { t.NumberFormat = Plain }, "74951111111", "", ""},
+		"in From, written plainly":                   {func(t *Trunk) { t.NumberFormat = pbx.Plain }, "74951111111", "", ""},
 		"in P-Asserted-Identity":                     {func(t *Trunk) { t.Identity, t.AuthUser = InPAI, "sip01@x" }, "sip01", pai, "<sip:+74951111111@carrier.test>"},
 		"in P-Preferred-Identity":                    {func(t *Trunk) { t.Identity, t.AuthUser = InPPI, "sip01" }, "sip01", ppi, "<sip:+74951111111@carrier.test>"},
-		"in Remote-Party-ID, nationally":             {func(t *Trunk) { t.Identity, t.AuthUser, t.NumberFormat = InRPID, "sip01", National }, "sip01", rpid, "<sip:84951111111@carrier.test>;party=calling;screen=no;privacy=off"},
+		"in Remote-Party-ID, nationally":             {func(t *Trunk) { t.Identity, t.AuthUser, t.NumberFormat = InRPID, "sip01", pbx.National }, "sip01", rpid, "<sip:84951111111@carrier.test>;party=calling;screen=no;privacy=off"},
 		"in both, without an account":                {func(t *Trunk) { t.Identity = InPAI }, "+74951111111", pai, "<sip:+74951111111@carrier.test>"},
 		"not in From where the carrier wants a name": {func(t *Trunk) { t.FromUser = "boss" }, "boss", "", ""},
 	} {

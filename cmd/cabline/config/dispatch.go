@@ -35,6 +35,12 @@ type TLS struct {
 	Legacy      bool   `yaml:"legacy"`
 }
 
+// TheirStatus is what one of a dispatch system's statuses means.
+type TheirStatus struct {
+	Theirs string `yaml:"theirs"`
+	Status string `yaml:"status"`
+}
+
 // dispatchKinds are the dispatch systems there are.
 var dispatchKinds = []string{"orderbook", "gootax", "taximaster", "httpjson"}
 
@@ -68,6 +74,17 @@ func (r *reader) events(e *Events, env Env) {
 	for i := range e.Kinds {
 		r.oneOf("dispatch.events.kinds", &e.Kinds[i], eventNames())
 	}
+}
+
+func (r *reader) theirStatuses(name string, statuses []TheirStatus) {
+	for i := range statuses {
+		s := &statuses[i]
+		if s.Theirs == "" {
+			r.missing(s, "%s: theirs is missing: the status as the dispatch system sends it; the log has it", name)
+		}
+		r.oneOf(name, &s.Status, statusNames())
+	}
+	unique(r, name, statuses, func(s *TheirStatus) *string { return &s.Theirs })
 }
 
 // url complains about what is no http address of a server. Passwords have keys

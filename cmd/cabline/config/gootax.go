@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"cabline/pbx"
 )
 
 // Gootax is the dispatch panel whose exchange we are.
@@ -25,12 +23,6 @@ type Gootax struct {
 	Remember         time.Duration    `yaml:"remember"`
 	Employees        []GootaxEmployee `yaml:"employees"`
 	API              GootaxAPI        `yaml:"client_api"`
-}
-
-// TheirStatus is what one of a dispatch system's statuses means.
-type TheirStatus struct {
-	Theirs string `yaml:"theirs"`
-	Status string `yaml:"status"`
 }
 
 // GootaxEmployee is an operator as Gootax knows them.
@@ -112,21 +104,6 @@ func (r *reader) paths(name string, paths []string) {
 		}
 	}
 	unique(r, name, paths, func(p *string) *string { return p })
-}
-
-func (r *reader) theirStatuses(name string, statuses []TheirStatus) {
-	var known []string
-	for _, s := range pbx.Statuses {
-		known = append(known, string(s))
-	}
-	for i := range statuses {
-		s := &statuses[i]
-		if s.Theirs == "" {
-			r.missing(s, "%s: theirs is missing: the status as the dispatch system sends it; the log has it", name)
-		}
-		r.oneOf(name, &s.Status, known)
-	}
-	unique(r, name, statuses, func(s *TheirStatus) *string { return &s.Theirs })
 }
 
 func (r *reader) employees(c *Config) {

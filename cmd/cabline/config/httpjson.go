@@ -23,7 +23,7 @@ type HTTPJSON struct {
 	ByDriver HTTPRequest      `yaml:"by_driver"`
 	ByID     HTTPRequest      `yaml:"by_id"`
 	Order    OrderPaths       `yaml:"order"`
-	Statuses []HTTPJSONStatus `yaml:"statuses"`
+	Statuses []TheirStatus    `yaml:"statuses"`
 	Answers  []HTTPJSONAnswer `yaml:"answers"`
 	Events   HTTPJSONEvents   `yaml:"events"`
 	TLS      TLS              `yaml:"tls"`
@@ -77,12 +77,6 @@ type OrderPaths struct {
 	TakenBy    string `yaml:"taken_by"`
 }
 
-// HTTPJSONStatus is what one of the system's words means.
-type HTTPJSONStatus struct {
-	Word   string `yaml:"word"`
-	Status string `yaml:"status"`
-}
-
 // HTTPJSONAnswer is how the system is told a client's answer.
 type HTTPJSONAnswer struct {
 	Answer  string      `yaml:"answer"`
@@ -115,10 +109,7 @@ func (r *reader) httpJSON(h *HTTPJSON, env Env) {
 	if h.Order.ID == "" || h.Order.Status == "" {
 		r.problem(r.at[h], "%s: order.id and order.status missing, where in an answer these are", at)
 	}
-	for i := range h.Statuses {
-		r.oneOf(at+".statuses", &h.Statuses[i].Status, statusNames())
-	}
-	unique(r, at+".statuses", h.Statuses, func(s *HTTPJSONStatus) *string { return &s.Word })
+	r.theirStatuses(at+".statuses", h.Statuses)
 	for i := range h.Answers {
 		r.oneOf(at+".answers", &h.Answers[i].Answer, answerNames)
 		r.httpRequest(at+".answers.request", &h.Answers[i].Request)
