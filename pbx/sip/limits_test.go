@@ -73,19 +73,6 @@ func TestStrangersAreForgotten(t *testing.T) {
 	}
 }
 
-func TestMoreCallsThanAllowedGet503(t *testing.T) {
-	b := start(t, answerAll, func(c *Config) { c.MaxCalls = 1 })
-	k := b.phone().newTalk("79161234567", "74950000000")
-	k.call()
-	other := b.phone().newTalk("79161234568", "74950000000")
-	other.request("INVITE", sdpOffer)
-	if m := other.want("SIP/2.0 503", "SIP/2.0 1"); m.header("Retry-After") == "" {
-		t.Error("503 without Retry-After")
-	}
-	other.again("ACK", "")
-	k.bye()
-}
-
 func TestSourcesOfUDPAreForgottenWhileCallsGoOn(t *testing.T) {
 	b, carrier := startTrunk(t, answerAll, func(c *Config) { c.maxSources = 5 })
 	done := b.dial(context.Background(), driver)
@@ -106,41 +93,6 @@ func TestSourcesOfUDPAreForgottenWhileCallsGoOn(t *testing.T) {
 	k.bye()
 	_ = wait(t, "end of Dial", done).leg.HangUp(context.Background(), nil)
 	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
-}
-
-func TestConnectionsFromOneAddressAreCapped(t *testing.T) {
-	b := start(t, answerAll, nil)
-	var open []net.Conn
-	refused := false
-	for range maxSocketsPer + 1 {
-		conn, err := net.Dial("tcp4", b.tcpAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		open = append(open, conn)
-	}
-	_ = open[maxSocketsPer].SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := open[maxSocketsPer].Read(make([]byte, 1)); err != nil && !strings.Contains(err.Error(), "timeout") {
-		refused = true
-	}
-	if !refused {
-		t.Error("the last connection was taken")
-	}
-	for _, conn := range open {
-		conn.Close()
-	}
-}
-
-func TestWebSocketsFromOneAddressAreCappedWith503(t *testing.T) {
-	b := start(t, answerAll, nil)
-	for range maxSocketsPer {
-		b.sockets.open(netip.MustParseAddr("127.0.0.1"))
-	}
-	if got := upgrade(t, b.web(), "Sec-WebSocket-Protocol: sip\r\n"); !strings.Contains(got, " 503 ") || message(got).header("Retry-After") == "" {
-		t.Errorf("got %s", got)
-	}
-	b.sockets.close(netip.MustParseAddr("127.0.0.1"))
-	b.page() // fails where there is no room
 }
 
 func TestAPanicInAHandlerIsAnswered500(t *testing.T) {

@@ -19,15 +19,14 @@ type lull struct {
 	spoilt bool                        // one was not: the rest of the stream is of no use
 }
 
-// maxHead is what is kept of a message to find its end, in bytes; sipgo takes no
-// more either.
+// maxHead is how long a head may be, in bytes; sipgo takes no more either.
 const maxHead = 65535
 
-// pass takes the blank lines out of what was read, in place, and counts the
-// pings in them.
+// pass takes the blank lines out of what was read and counts the pings in them.
+// A head is held back until it is whole: sipgo would close the connection at the
+// first line it cannot read, before the request could be answered.
 func (l *lull) pass(read []byte) (messages []byte, pings int) {
-	messages = read[:0]
-	for len(read) > 0 {
+	for len(read) > 0 && !l.spoilt {
 		switch {
 		case l.body > 0:
 			n := min(l.body, len(read))
@@ -42,11 +41,9 @@ func (l *lull) pass(read []byte) (messages []byte, pings int) {
 			read = read[1:]
 		default:
 			l.ends = 0
-			n := l.enter(read)
-			if l.spoilt {
-				return messages, pings
-			}
-			messages, read = append(messages, read[:n]...), read[n:]
+			var head []byte
+			head, read = l.enter(read)
+			messages = append(messages, head...)
 		}
 	}
 	return messages, pings
@@ -54,22 +51,24 @@ func (l *lull) pass(read []byte) (messages []byte, pings int) {
 
 var blankLine = []byte("\r\n\r\n")
 
-// enter takes what belongs to the head of a message, and returns how much that is.
-func (l *lull) enter(read []byte) int {
+// enter takes what belongs to the head of a message. The head comes back when it
+// is whole and can be read.
+func (l *lull) enter(read []byte) (head, rest []byte) {
 	before := len(l.head)
 	l.head = append(l.head, read...)
-	end := bytes.Index(l.head[max(before-len(blankLine), 0):], blankLine)
+	searched := max(before-len(blankLine), 0)
+	end := bytes.Index(l.head[searched:], blankLine)
 	if end < 0 {
-		if len(l.head) > maxHead { // sipgo closes the connection
-			l.head = l.head[:1]
-		}
-		return len(read)
+		l.spoilt = len(l.head) > maxHead
+		return nil, nil
 	}
-	end += max(before-len(blankLine), 0) + len(blankLine)
-	l.body = contentLength(string(l.head[:end]))
-	l.spoilt = l.look != nil && !l.look(l.head[:end])
-	l.head = l.head[:0]
-	return end - before
+	end += searched + len(blankLine)
+	head, l.head = l.head[:end], l.head[:0]
+	l.body = contentLength(string(head))
+	if l.spoilt = l.look != nil && !l.look(head); l.spoilt {
+		head = nil
+	}
+	return head, read[end-before:]
 }
 
 // contentLength reads the length of the body out of the head of a message.

@@ -40,11 +40,11 @@ func TestTheLullBetweenMessages(t *testing.T) {
 func TestTheLullKeepsNoMoreThanAMessage(t *testing.T) {
 	var l lull
 	for range 100 {
-		if m, _ := l.pass([]byte(strings.Repeat("x", 10000))); len(m) != 10000 {
-			t.Fatal("lost", 10000-len(m))
+		if m, _ := l.pass([]byte(strings.Repeat("x", 10000))); len(m) > 0 {
+			t.Fatal("not the head of a message:", len(m))
 		}
 	}
-	if cap(l.head) > 4*maxHead {
+	if !l.spoilt || cap(l.head) > 4*maxHead {
 		t.Error("kept", cap(l.head))
 	}
 }

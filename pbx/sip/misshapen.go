@@ -147,11 +147,11 @@ func longName(name []byte) string {
 	return ""
 }
 
-// rebuff is the answer to a request that cannot be read; nil: it gets none,
-// because it is an ACK, because nothing in it says what an answer belongs to, or
+// rebuff is the answer to a request that is not read; nil: it gets none,
+// because it is an ACK or no request, because nothing in it says what an answer belongs to, or
 // because its sender has asked too much.
 func (s *Server) rebuff(message []byte, code int, from netip.AddrPort) []byte {
-	if bytes.HasPrefix(message, []byte("ACK ")) || !s.mayAsk(from.Addr().Unmap()) {
+	if bytes.HasPrefix(message, []byte("ACK ")) || bytes.HasPrefix(message, []byte("SIP/")) || !s.mayAsk(from.Addr().Unmap()) {
 		return nil
 	}
 	head, _, _ := bytes.Cut(message, blankLine)
@@ -174,6 +174,9 @@ func (s *Server) rebuff(message []byte, code int, from netip.AddrPort) []byte {
 	}
 	if len(seen) != len(repeatedIn400) {
 		return nil
+	}
+	if code == wire.StatusServiceUnavailable {
+		answer = fmt.Appendf(answer, "%s\r\n", retryAfter())
 	}
 	return append(answer, "Content-Length: 0\r\n\r\n"...)
 }

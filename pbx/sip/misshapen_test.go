@@ -1,7 +1,9 @@
 package sip
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,6 +78,37 @@ func TestAStreamIsClosedAfterARequestThatCannotBeRead(t *testing.T) {
 	}
 	if slices.Sort(answers); !slices.Equal(answers, []string{"200", "400"}) && !slices.Equal(answers, []string{"400"}) { // the first may have been too late
 		t.Errorf("answers %q", answers)
+	}
+}
+
+// Each is sent in two pieces, cut at every byte, over connections made of memory:
+// what is written has been read when Write returns, so that no piece is joined
+// with the next one.
+func TestARequestThatCannotBeReadIsAnsweredWhereverItIsCut(t *testing.T) {
+	b := startAlone(t, answerAll, nil, nil)
+	port := uint16(1024)
+	for file, code := range map[string]string{"badinv01": "400", "ncl": "400", "lwsstart": "400", "trws": "400", "novelsc": "416"} {
+		raw := torture(t, file)
+		end := bytes.Index(raw, blankLine) + len(blankLine)
+		for cut := 1; cut < end; cut++ {
+			port++
+			theirs, ours := net.Pipe()
+			from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+			inner := b.newConnection(t.Context(), innerConn{theirs, b.doors[0].Listener.Addr(), from}, "tcp", func() {})
+			if err := b.opened["TCP"].give(inner); err != nil {
+				t.Fatal(err)
+			}
+			p := stream(t, ours)
+			if err := p.write(raw[:cut]); err != nil {
+				t.Fatalf("%s, the first %d bytes: %v", file, cut, err)
+			}
+			_ = p.write(raw[cut:])
+			m := p.want("SIP/2.0 " + code)
+			if m.header("Via") == "" || m.header("Call-ID") == "" {
+				t.Errorf("%s, cut at %d:\n%s", file, cut, m)
+			}
+			p.hangUp()
+		}
 	}
 }
 

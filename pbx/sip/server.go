@@ -35,6 +35,7 @@ type Server struct {
 
 	ws      *innerListener
 	sockets socketCount
+	surplus surplus
 
 	digest    *digester
 	register  *registrar

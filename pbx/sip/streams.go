@@ -66,12 +66,13 @@ func (d *door) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if !d.server.sockets.open(from) {
-			_ = conn.Close()
-			continue
-		}
+		room := d.server.sockets.open(from)
 		if d.network == "tls" {
 			conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+		}
+		if !room {
+			d.server.turnAway(conn)
+			continue
 		}
 		_ = conn.SetDeadline(time.Now().Add(firstWord))
 		return d.server.newConnection(d.ctx, conn, d.network, func() { d.server.sockets.close(from) }), nil
@@ -82,7 +83,8 @@ func (d *door) Accept() (net.Conn, error) {
 type connection struct {
 	net.Conn
 	closed  func()
-	lull    lull // of what is read; one goroutine reads
+	lull    lull   // of what is read; one goroutine reads
+	ready   []byte // was read and is not fetched yet
 	writing sync.Mutex
 	trusted atomic.Pointer[trust] // who the peer has shown to be
 	over    atomic.Bool           // nothing more can be read
@@ -119,9 +121,14 @@ var errMisshapen = errors.New("a message that cannot be read")
 
 // Read returns messages, or parts of them, and never what is between.
 func (c *connection) Read(buf []byte) (int, error) {
-	for !c.lull.spoilt {
+	for len(c.ready) == 0 {
+		if c.lull.spoilt {
+			linger(c.Conn, time.Now().Add(lastWord))
+			return 0, errMisshapen
+		}
 		n, err := c.Conn.Read(buf)
-		messages, pings := c.lull.pass(buf[:n])
+		var pings int
+		c.ready, pings = c.lull.pass(buf[:n])
 		if pings > 0 && err == nil {
 			_, err = c.Write([]byte(strings.Repeat("\r\n", pings)))
 		}
@@ -130,12 +137,14 @@ func (c *connection) Read(buf []byte) (int, error) {
 		}
 		if err != nil {
 			c.over.Store(true)
-		}
-		if len(messages) > 0 || err != nil {
-			return len(messages), err
+			if len(c.ready) == 0 {
+				return 0, err
+			}
 		}
 	}
-	return 0, errMisshapen
+	n := copy(buf, c.ready)
+	c.ready = c.ready[n:]
+	return n, nil
 }
 
 // Write sends a message, whole: what is left of one that was cut short would be
