@@ -164,6 +164,6 @@ func (s *System) tell(w http.ResponseWriter, r *http.Request, code int, ru, en, 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = fmt.Fprintf(w, "<!doctype html><html lang=%q><meta name=viewport content=\"width=device-width\"><title>Cabline</title><p>%s.</p>\n",
+	_, _ = fmt.Fprintf(w, "<!doctype html><html lang=%q><meta name=viewport content=\"width=device-width\"><link rel=icon href=data:,><title>Cabline</title><p>%s.</p>\n",
 		cmp.Or(s.cfg.AsLanguage, "ru"), html.EscapeString(text)) // who has closed the page does not read it
 }

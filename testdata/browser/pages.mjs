@@ -7,11 +7,14 @@
 // in the page. A page that is named for the first time is opened, with cookies of
 // its own. Each line of standard output is
 // {"id", "value"}, {"id", "error"}, or {"page", "wrong"} when a page complains
-// by itself. It ends with its input.
+// by itself. It ends with its input. A page with "beside" in its first line has
+// the cookies of that page. tap(page) keeps what passes between a page and the
+// network from then on, tapped(page) is all of that.
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
+import { tap, tapped } from './tap.mjs';
 
 const [microphone] = process.argv.slice(2);
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -31,10 +34,15 @@ const pollMs = 50;
 const say = (line) => console.log(JSON.stringify(line));
 const pages = new Map();
 
-async function open(name) {
+async function newContext() {
   const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, locale: 'ru-RU' });
   context.setDefaultTimeout(patience);
   await context.addInitScript({ path: new URL('listen.js', import.meta.url).pathname });
+  return context;
+}
+
+async function open(name, beside) {
+  const context = beside ? (await pages.get(beside)).context() : await newContext();
   const page = await context.newPage();
   page.on('pageerror', (error) => say({ page: name, wrong: error.stack ?? error.message }));
   page.on('console', (message) => { if (message.type() === 'error') say({ page: name, wrong: message.text() }); });
@@ -49,11 +57,11 @@ async function until(page, js) {
 }
 
 const Body = (async () => {}).constructor;
-async function obey({ id, page: name, js }) {
+async function obey({ id, page: name, beside, js }) {
   try {
-    if (!pages.has(name)) pages.set(name, open(name));
+    if (!pages.has(name)) pages.set(name, open(name, beside));
     const page = await pages.get(name);
-    const value = await new Body('page', 'until', js)(page, (condition) => until(page, condition));
+    const value = await new Body('page', 'until', 'tap', 'tapped', js)(page, (condition) => until(page, condition), tap, tapped);
     say({ id, value: value ?? null });
   } catch (error) {
     say({ id, error: error.message });

@@ -51,7 +51,7 @@ func defaultGootax() Gootax {
 var webPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
 // takenPaths are those of the pages, the REST and the telephones.
-var takenPaths = []string{"/api", "/console", "/ws", "/demo", "/assets", "/healthz", "/metrics", "/call", "/calls", "/orders"}
+var takenPaths = []string{"/api", "/console", "/ws", "/demo", "/assets", "/healthz", "/metrics", "/call", "/calls", "/notices", "/orders"}
 
 func (r *reader) gootax(c *Config, env Env) {
 	g := &c.Dispatch.Gootax

@@ -115,7 +115,10 @@ func (b *Browser) read(out io.Reader) {
 }
 
 // do runs the body of an async function of Playwright's page.
-func (b *Browser) do(page, js string) (json.RawMessage, error) {
+func (b *Browser) do(page, js string) (json.RawMessage, error) { return b.doBeside(page, "", js) }
+
+// doBeside does so in a page that, if it is new, has the cookies of another one.
+func (b *Browser) doBeside(page, beside, js string) (json.RawMessage, error) {
 	answer := make(chan browserAnswer, 1)
 	b.mu.Lock()
 	if b.gone != nil {
@@ -124,7 +127,7 @@ func (b *Browser) do(page, js string) (json.RawMessage, error) {
 	}
 	b.asked++
 	b.waiting[b.asked] = answer
-	line, err := json.Marshal(map[string]any{"id": b.asked, "page": page, "js": js})
+	line, err := json.Marshal(map[string]any{"id": b.asked, "page": page, "beside": beside, "js": js})
 	if err == nil {
 		_, err = b.in.Write(append(line, '\n'))
 	}
@@ -152,23 +155,64 @@ type Page struct {
 func (b *Browser) Open(t *testing.T, who, url string, allowed ...string) *Page {
 	t.Helper()
 	p := &Page{t, b, t.Name() + " " + who, allowed}
-	t.Cleanup(func() {
-		if t.Failed() {
+	p.watch("await page.context().close()")
+	p.Go(url)
+	return p
+}
+
+// Tapped opens a page and keeps all that passes between it and the network.
+func (b *Browser) Tapped(t *testing.T, who, url string, allowed ...string) *Page {
+	t.Helper()
+	p := b.Open(t, who, "about:blank", allowed...)
+	p.Do("await tap(page)")
+	p.Go(url)
+	return p
+}
+
+// Beside opens another page of the same person, tapped.
+func (p *Page) Beside(name, url string) *Page {
+	p.t.Helper()
+	other := &Page{p.t, p.b, p.name + " " + name, p.may}
+	if _, err := p.b.doBeside(other.name, p.name, "await tap(page)"); err != nil {
+		p.t.Fatal(err)
+	}
+	other.watch("await page.close()")
+	other.Go(url)
+	return other
+}
+
+// Tape is all that has passed a tapped page so far.
+func (p *Page) Tape() (tape []string) {
+	p.t.Helper()
+	if err := json.Unmarshal(p.Do("return tapped(page)"), &tape); err != nil {
+		p.t.Fatal(err)
+	}
+	return tape
+}
+
+// Go leads a page to an address.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	p.Do(fmt.Sprintf("await page.goto(%q)", url))
+}
+
+// watch ends a page with its test and looks at what it complained of.
+func (p *Page) watch(end string) {
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
 			p.tell()
 		}
-		if _, err := b.do(p.name, "await page.context().close()"); err != nil {
-			t.Error(err)
+		if _, err := p.b.do(p.name, end); err != nil {
+			p.t.Error(err)
 		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, wrong := range b.wrong[p.name] {
+		p.b.mu.Lock()
+		defer p.b.mu.Unlock()
+		for _, wrong := range p.b.wrong[p.name] {
 			if !p.allows(wrong) {
-				t.Errorf("%s complains: %s", who, wrong)
+				p.t.Errorf("%s complains: %s", p.name, wrong)
 			}
 		}
 	})
-	p.Do(fmt.Sprintf("await page.goto(%q)", url))
-	return p
 }
 
 func (p *Page) allows(wrong string) bool {

@@ -40,7 +40,12 @@ type webphone struct{ *Page }
 
 func (p webphone) register(x *Exchange, login, password string) {
 	p.t.Helper()
-	p.Ask(fmt.Sprintf("void phone.register(%q, %q, %q)", strings.Replace(x.Web, "https:", "wss:", 1)+"/ws", login, password), &struct{}{})
+	p.registerAt(strings.Replace(x.Web, "https:", "wss:", 1)+"/ws", login, password)
+}
+
+func (p webphone) registerAt(server, login, password string) {
+	p.t.Helper()
+	p.Ask(fmt.Sprintf("void phone.register(%q, %q, %q)", server, login, password), &struct{}{})
 }
 
 // tells waits for an event of JsSIP.

@@ -34,6 +34,10 @@ func TestBrowser(t *testing.T) {
 		"JsSIP in a page of a site nobody named gets nothing":            aSiteNobodyNamed,
 		"the demo shows it all":                                          theDemo,
 		"orders and calls have pages":                                    ordersAndCalls,
+		"Gootax works by our page: Common ATS":                           gootaxByThePage("Common ATS", "its server's address", "URL HTTP-сервера"),
+		"Gootax works by our page: Runtel new":                           gootaxByThePage("Runtel new", "Wss url", "Base Url"),
+		"Gootax's card of the caller opens at the answer":                gootaxOpensTheCard,
+		"a click in Gootax rings the operator and then the number":       gootaxCallsByAClick,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -127,7 +127,7 @@ func build() (remove func(), err error) {
 	return func() { _ = os.RemoveAll(dir) }, os.Setenv(binaryVar, binary)
 }
 
-var webAddress = regexp.MustCompile(`web: \{listen: ([^,}]+)`)
+var webAddress = regexp.MustCompile(`listen: (https?://[^\s,}]+)`)
 
 // Start runs `cabline serve` with a config on a network of its own. It is
 // stopped when the test ends, which fails unless the program then ends in

@@ -7,7 +7,7 @@ const [folder = 'build/shots', ...only] = process.argv.slice(2);
 const flags = ['--headless=new', '--no-sandbox', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--disable-gpu',
   '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection'];
 const fake = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'];
-const sizes = [[1280, 800], [1920, 1080]];
+const sizes = [[1366, 768], [1920, 1080]];
 const line = '+74950000000';
 
 await mkdir(folder, { recursive: true });
