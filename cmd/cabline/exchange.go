@@ -93,6 +93,7 @@ func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.S
 	g.Go(func() error { return x.sip.Serve(ctx) })
 	g.Go(func() error { x.certificates.watch(ctx); return nil })
 	g.Go(func() error { return x.dispatch.serve(ctx) })
+	g.Go(func() error { x.forget(ctx); return nil })
 	g.Go(func() error {
 		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)

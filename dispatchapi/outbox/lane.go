@@ -30,6 +30,7 @@ const (
 	firstPause = time.Second      // after the first failure; doubled by each
 	longPause  = time.Minute
 	sweepEvery = time.Minute
+	sweepBatch = 500 // events deleted in one transaction
 )
 
 // lane is one receiver's part of the outbox.
@@ -229,27 +230,18 @@ func backOff(failures int) time.Duration {
 // than fits.
 func (l *lane) sweep(ctx context.Context) {
 	var gone int64
-	err := l.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []struct {
-			query string
-			args  []any
-		}{
-			{"DELETE FROM outbox WHERE posted < ?", []any{time.Now().Add(-keep).UnixMicro()}},
-			{`DELETE FROM outbox WHERE receiver = ? AND seq <= (SELECT seq FROM outbox WHERE receiver = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)`,
-				[]any{l.name, l.name, maxStored}},
-		} {
-			done, err := tx.ExecContext(ctx, q.query, q.args...)
-			if err != nil {
-				return err
-			}
-			n, err := done.RowsAffected()
-			if err != nil {
-				return err
-			}
-			gone += n
+	var err error
+	for _, which := range []struct {
+		query string
+		args  []any
+	}{
+		{"posted < ?", []any{time.Now().Add(-keep).UnixMicro()}},
+		{"receiver = ? AND seq <= (SELECT seq FROM outbox WHERE receiver = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)", []any{l.name, l.name, maxStored}},
+	} {
+		for some := int64(sweepBatch); some == sweepBatch && err == nil; gone += some {
+			some, err = l.delete(ctx, which.query, which.args)
 		}
-		return nil
-	})
+	}
 	log := zerolog.Ctx(ctx)
 	if err != nil && ctx.Err() == nil {
 		log.Error().Err(err).Msg("outbox: sweep")
@@ -258,6 +250,19 @@ func (l *lane) sweep(ctx context.Context) {
 		l.givenUp.Add(uint64(gone))
 		log.Error().Int64(logCount, gone).Str(logReceiver, l.name).Msg("outbox: events given up after a day, or because there were too many")
 	}
+}
+
+// delete deletes some of the events: calls, too, want to write.
+func (l *lane) delete(ctx context.Context, which string, args []any) (rows int64, err error) {
+	err = l.db.Write(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE "+which+" LIMIT ?)", append(args, sweepBatch)...)
+		if err != nil {
+			return err
+		}
+		rows, err = done.RowsAffected()
+		return err
+	})
+	return rows, err
 }
 
 var _ Receiver = (*Webhook)(nil)

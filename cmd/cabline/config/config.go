@@ -30,6 +30,7 @@ type Config struct {
 	Outgoing  Outgoing   `yaml:"outgoing"`
 	Notices   Notices    `yaml:"notices"`
 	Masking   Masking    `yaml:"masking"`
+	Keep      Keep       `yaml:"keep"`
 	Prompts   string     `yaml:"prompts"` // folder of own recordings and texts; empty: none
 	Timeouts  Timeouts   `yaml:"timeouts"`
 	Log       Log        `yaml:"log"`
@@ -181,6 +182,7 @@ func Default() *Config {
 		Dispatch: Dispatch{Kind: "orderbook", Gootax: defaultGootax(), Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},
 			HTTPJSON: HTTPJSON{Numbers: "e164", Retries: 1, Auth: HTTPAuth{Kind: "none"}}},
 		Masking: defaultMasking(),
+		Keep:    defaultKeep(),
 		Timeouts: Timeouts{
 			OrderLookup:  time.Second,
 			KeyWait:      5 * time.Second,

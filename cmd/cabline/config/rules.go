@@ -34,6 +34,7 @@ func (r *reader) rules(c *Config, env Env) {
 	r.timeouts(&c.Timeouts)
 	r.notices(&c.Notices)
 	r.masking(&c.Masking)
+	r.keep(&c.Keep)
 	if (c.Web.Cert == "") != (c.Web.Key == "") {
 		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
 	}

@@ -211,10 +211,16 @@ func parsePorts(text string) (PortRange, error) {
 	return r, nil
 }
 
+// parseDuration reads what Go does, and whole days.
 func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * aDay, nil
+		}
+	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no length of time, such as 25s, 500ms or 10m", text)
+		return 0, fmt.Errorf("%q is no length of time, such as 25s, 500ms, 10m or 90d", text)
 	}
 	return d, nil
 }
