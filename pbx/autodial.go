@@ -233,7 +233,7 @@ func (a *Autodial) round(ctx context.Context, calls *sync.WaitGroup) (rest time.
 // dialLine begins the calls that are due on a line; wait is until its pace
 // allows the next, if that is what it lacks.
 func (a *Autodial) dialLine(ctx context.Context, line Line, calls *sync.WaitGroup) (wait time.Duration, err error) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !a.Board.declining.Load() {
 		room, wait := a.pace.room(line, time.Now())
 		if room == 0 {
 			return wait, nil

@@ -18,10 +18,13 @@ type ConnectRequest struct {
 
 // Connect begins a call that joins client and driver, and returns its ID at
 // once: the client is called first, hears ringback while the driver is called,
-// then they talk. The error wraps ErrNoOrder, or ErrNotAPhone when a number is
-// missing.
+// then they talk. The error wraps ErrNoOrder, ErrNotAPhone when a number is
+// missing, or ErrShutdown.
 func (s *Switchboard) Connect(ctx context.Context, want ConnectRequest) (id string, err error) {
 	s.init()
+	if s.declining.Load() {
+		return "", ErrShutdown
+	}
 	order, err := s.orderToConnect(ctx, want)
 	if err != nil {
 		return "", err

@@ -461,6 +461,23 @@ func TestConnectCallsTheClientFirst(t *testing.T) {
 	})
 }
 
+func TestAnExchangeThatIsToEndBeginsNoCallOfItsOwn(t *testing.T) {
+	s := newScene(nil)
+	s.board.Decline()
+	if _, err := s.board.Connect(t.Context(), pbx.ConnectRequest{OrderID: "42"}); !errors.Is(err, pbx.ErrShutdown) {
+		t.Error(err)
+	}
+	runAutodial(t, func(t *testing.T, a *autodial) {
+		a.board.Decline()
+		a.news(t, pbx.StatusArrived, 1)
+		time.Sleep(10 * time.Minute)
+		if dialed := a.dialer.Dialed(); len(dialed) > 0 {
+			t.Errorf("called: %+v", dialed)
+		}
+		a.wantStates(t, "arrived waiting") // for the next start
+	})
+}
+
 func TestConnectRefusesWhatItCannotJoin(t *testing.T) {
 	s := newScene(nil)
 	for name, tc := range map[string]struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,8 @@ type Switchboard struct {
 	changes changes
 	started chan func(context.Context)
 	once    sync.Once
+
+	declining atomic.Bool // no call begins any more
 }
 
 // Line is one of the firm's numbers and what it stands for.
@@ -123,6 +126,10 @@ func (s *Switchboard) Serve(ctx context.Context) {
 		}
 	}
 }
+
+// Decline lets the exchange begin no more calls of its own: none on request, none
+// about news. Those in progress go on as ever.
+func (s *Switchboard) Decline() { s.declining.Store(true) }
 
 // Incoming runs the story of a leg that arrived. It returns when the call is
 // over, and the leg, which may have gone on in another call.

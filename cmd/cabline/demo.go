@@ -104,6 +104,7 @@ func demoConfig(data string, page, exchange, network netip.AddrPort, password st
 	cfg.Operators = []config.Operator{{Login: demoLogin, Name: "Анна", Branches: []string{"Центр"},
 		HA1: config.Secret(hex.EncodeToString(sum[:]))}}
 	cfg.Dispatch.Token = config.Secret(rand.Text())
+	cfg.Timeouts.Shutdown = 0 // who presses Ctrl-C wants the terminal back
 	cfg.Outgoing.Allow = []config.Prefix{"+7"}
 	return cfg
 }

@@ -45,7 +45,8 @@ type terminal struct {
 }
 
 func main() {
-	// The first signal ends the program in order, the second one at once.
+	// The first signal ends the program in order, another one at once; serve takes
+	// the second for a word not to wait for calls.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr, os.LookupEnv}))

@@ -14,7 +14,8 @@ import (
 	"cabline/cmd/cabline/config"
 )
 
-// serve runs the exchange until ctx ends.
+// serve runs the exchange until ctx ends and the calls of then are over, or have
+// had their time.
 func serve(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err error) {
 	x, err := build(cfg)
 	defer func() { err = errors.Join(err, x.close()) }()
@@ -25,6 +26,8 @@ func serve(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err err
 	if err != nil {
 		return err
 	}
+	ctx, end := x.lasting(ctx)
+	defer end()
 	console, err := x.console(false, nil)
 	if err != nil {
 		return err

@@ -79,7 +79,7 @@ func (s *Server) admit(req *wire.Request, who party, known bool) int {
 		return 422
 	case !known:
 		return wire.StatusNotFound
-	case s.stopping.Load(), who.trunk != nil && !who.trunk.admit():
+	case s.declining.Load(), who.trunk != nil && !who.trunk.admit():
 		return wire.StatusServiceUnavailable
 	}
 	return 0

@@ -99,6 +99,10 @@ func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.
 	case wire.INVITE:
 		s.invited(ctx, req, tx)
 	case wire.OPTIONS:
+		if s.declining.Load() && s.trunkFrom(req) != nil { // RFC 3261 §11.2: as an INVITE would be
+			s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
+			return
+		}
 		s.answer(req, tx, wire.StatusOK, s.about(req)...)
 	case wire.REGISTER:
 		s.registered(ctx, req, tx)

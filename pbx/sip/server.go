@@ -46,10 +46,11 @@ type Server struct {
 	partings  partings
 	log       *libraryLog // of sipgo
 
-	legs     legTable
-	tagSeed  maphash.Seed
-	work     work
-	stopping atomic.Bool
+	legs      legTable
+	tagSeed   maphash.Seed
+	work      work
+	declining atomic.Bool // no calls come in any more
+	stopping  atomic.Bool
 }
 
 // farewell is how long calls get to end by themselves when the exchange stops,
@@ -159,6 +160,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case err = <-ended:
 		err = fmt.Errorf("sip socket: %w", err)
 	}
+	s.Decline()
 	s.stopping.Store(true)
 	endCalls(pbx.ErrShutdown)
 	s.sayGoodbye(calls)
@@ -169,6 +171,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.idle() // what the closing of connections has set off
 	return err
 }
+
+// Decline has every call that wants to come in from now on refused with 503, and
+// trunks that ask by OPTIONS told so, which may have others. Calls in progress go
+// on, calls out and registrations too: operators are needed until the end, and a
+// trunk that is registered gets its 503 in place of silence.
+func (s *Server) Decline() { s.declining.Store(true) }
 
 // read lets sipgo read all sockets; the channel gets the first error.
 func (s *Server) read(ctx context.Context) (<-chan error, *sync.WaitGroup) {

@@ -154,6 +154,7 @@ type Timeouts struct {
 	ClientRing   time.Duration `yaml:"client_ring"`
 	OperatorRing time.Duration `yaml:"operator_ring"`
 	QueueMax     time.Duration `yaml:"queue_max"`
+	Shutdown     time.Duration `yaml:"shutdown"`
 }
 
 // Log is what is written to standard error.
@@ -190,6 +191,7 @@ func Default() *Config {
 			ClientRing:   40 * time.Second,
 			OperatorRing: 20 * time.Second,
 			QueueMax:     10 * time.Minute,
+			Shutdown:     30 * time.Second,
 		},
 		Log: Log{Level: "info", Format: "auto"},
 	}

@@ -372,6 +372,7 @@ func (r *reader) timeouts(t *Timeouts) {
 		{"client_ring", &t.ClientRing, 5 * time.Second, 2 * time.Minute},
 		{"operator_ring", &t.OperatorRing, 5 * time.Second, 2 * time.Minute},
 		{"queue_max", &t.QueueMax, 10 * time.Second, 2 * time.Hour},
+		{"shutdown", &t.Shutdown, 0, time.Hour},
 	} {
 		if *limit.value < limit.low || *limit.value > limit.top {
 			r.problem(r.at[limit.value], "timeouts.%s: %v is outside %v to %v", limit.name, *limit.value, limit.low, limit.top)

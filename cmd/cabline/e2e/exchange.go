@@ -55,6 +55,7 @@ operators:
   - {login: anna, name: Анна, password: secret-of-anna, branches: [Центр]}
   - {login: boris, name: Борис, password: secret-of-boris, branches: [Центр]}
 dispatch: {kind: orderbook, token: dispatch-token}
+timeouts: {shutdown: 0s}
 log: {level: debug, format: json}
 `
 

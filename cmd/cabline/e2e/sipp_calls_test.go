@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,7 +144,7 @@ func TestSippClientsWhoPressKeys(t *testing.T) {
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
-			w, ctx := newWorldOf(t, Firm+"timeouts: {queue_max: 10s}\n"), within(t)
+			w, ctx := newWorldOf(t, strings.Replace(Firm, "shutdown: 0s", "shutdown: 0s, queue_max: 10s", 1)), within(t)
 			_, err := w.Order(ctx, order())
 			check(t, err)
 			w.sippClient(t, scenario, sippOptions{Wait: 2 * time.Second, Number: menuLine}).ends(t)
