@@ -14,11 +14,14 @@ VERSION := $(shell git describe --tags --dirty 2>/dev/null)
 # Git refuses to read a repository that belongs to somebody else.
 STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
+# Opus where its library is; all else is the same without: make build TAGS=
+TAGS := $(shell pkg-config --exists opus 2>/dev/null && echo opus)
+
 run: build
 	./bin/cabline demo
 
 build: console
-	go build -buildvcs=$(STAMP) -ldflags '-X "main.version=$(VERSION)"' -o bin/ ./cmd/cabline
+	go build -buildvcs=$(STAMP) -tags '$(TAGS)' -ldflags '-X "main.version=$(VERSION)"' -o bin/ ./cmd/cabline
 
 # The pages are made anew only when their sources are newer. Without Node the
 # binary carries a page that says how to make them.
@@ -50,14 +53,15 @@ format:
 	@files=$$(find $(OURS) -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:"; echo "$$files"; exit 1; fi
 	go vet ./...
-	go vet -tags e2e ./... ./media/...
+	go vet -tags 'e2e $(TAGS)' ./... ./media/...
 
 unit:
 	go test -race -timeout 20m ./...
+	go test -race -timeout 10m -tags opus ./media/... ./cmd/cabline/config
 
 FUZZTIME ?= 30s
 fuzz:
-	testdata/fuzz.sh $(FUZZTIME)
+	testdata/fuzz.sh $(FUZZTIME) $(TAGS)
 
 pages: $(WEB)/dist/index.html
 	cd $(WEB) && npm run --silent check && npm test --silent

@@ -49,7 +49,11 @@ func (g *Greeting) WriteRTP(p *Packet) {
 	if p.Event || len(p.Payload()) == 0 {
 		return
 	}
-	g.law.Turn(p, PCMA)
+	g.law.Turn(p, PCMA, g.hear)
+}
+
+// hear takes a packet of A-law.
+func (g *Greeting) hear(p *Packet) {
 	decode := g711.DecodeALaw
 	var square, middle, errors float64
 	var before, last float64

@@ -24,23 +24,44 @@ const (
 // Codec is an encoding of audio in RTP.
 type Codec uint8
 
-// The codecs, of RFC 3551. The zero value is A-law, the one Russian carriers
-// offer first. All have a byte for each tick of a clock of 8000 a second, G.722
-// too, which stands for two samples (RFC 3551 §4.5.2).
+// The codecs, of RFC 3551 and RFC 7587. The zero value is A-law, the one Russian
+// carriers offer first. All but Opus have a byte for each tick of a clock of 8000
+// a second, G.722 too, which stands for two samples (RFC 3551 §4.5.2). Opus has
+// as many bytes as it needs; see Packet.Samples.
 const (
 	PCMA Codec = iota // G.711 A-law, static payload type 8
 	PCMU              // G.711 µ-law, static payload type 0
 	G722              // G.722 at 64 kbit/s, static payload type 9: 7 kHz of sound
+	Opus              // RFC 6716, of any rate; turned only where opus.Built
 )
 
-// PayloadType is the static payload type of RFC 3551, table 4.
+// PayloadType is the static payload type of RFC 3551, table 4. Opus has none:
+// it is offered by the number that browsers give it.
 func (c Codec) PayloadType() uint8 {
-	return [...]uint8{PCMA: 8, PCMU: 0, G722: 9}[c]
+	return [...]uint8{PCMA: 8, PCMU: 0, G722: 9, Opus: 111}[c]
 }
 
 // String is the encoding name as in SDP's rtpmap.
 func (c Codec) String() string {
-	return [...]string{PCMA: "PCMA", PCMU: "PCMU", G722: "G722"}[c]
+	return [...]string{PCMA: "PCMA", PCMU: "PCMU", G722: "G722", Opus: "opus"}[c]
+}
+
+// Encoding is the name with what SDP's rtpmap has behind it: Opus says two
+// channels, however many there are (RFC 7587 §7).
+func (c Codec) Encoding() string {
+	if c == Opus {
+		return "opus/48000/2"
+	}
+	return c.String() + "/8000"
+}
+
+// Clock is how many a second the codec's RTP timestamps count; Opus' count 48000
+// whatever it samples at (RFC 7587 §4.1).
+func (c Codec) Clock() int {
+	if c == Opus {
+		return 48000
+	}
+	return Rate
 }
 
 // Digit is one key of the telephone: '0' to '9', '*', '#', 'A' to 'D'.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cabline/media/dtmf"
+	"cabline/media/opus"
 )
 
 // HeaderSize is the RTP header without extensions (RFC 3550 §5.1).
@@ -24,7 +25,7 @@ type Packet struct {
 	Codec  Codec  // of the payload, when it is audio
 	Event  bool   // the payload is a telephone-event (RFC 4733), not audio
 	Marker bool   // first packet of a talkspurt or an event
-	Time   uint32 // RTP timestamp of the source, 8000 a second
+	Time   uint32 // when the source says it, 8000 a second whatever its RTP clock: see Divider
 	Seq    uint16 // sequence number of the source
 	Source uint32 // SSRC of the source: who speaks; a player has one of its own
 
@@ -42,6 +43,14 @@ func (p *Packet) Moment() time.Time {
 // Payload is the audio or the event.
 func (p *Packet) Payload() []byte { return p.Buf[p.Start:] }
 
+// Samples is how long the audio is, 8000 a second; 0: it is none.
+func (p *Packet) Samples() int {
+	if p.Codec == Opus {
+		return opus.Samples(p.Payload())
+	}
+	return len(p.Payload())
+}
+
 // Stream is the outgoing side of one party: one SSRC, sequence numbers and
 // timestamps without a jump, whoever speaks: a prompt, the queue's music, the
 // other party. It has one user at a time.
@@ -49,7 +58,8 @@ type Stream struct {
 	SSRC uint32
 
 	seq, seqOffset uint16
-	time, offset   uint32
+	time, offset   uint32 // 8000 a second, like those of packets
+	ticks, base    uint32 // what its timestamps count for each of these, and from where
 	source         uint32
 	started        bool
 	lastSent       time.Time
@@ -57,8 +67,19 @@ type Stream struct {
 
 // NewStream begins a stream; ssrc, seq and stamp should be random (RFC 3550 §5.1).
 func NewStream(ssrc uint32, seq uint16, stamp uint32) *Stream {
-	return &Stream{SSRC: ssrc, seq: seq, time: stamp}
+	return &Stream{SSRC: ssrc, seq: seq, time: stamp, ticks: 1}
 }
+
+// Count has the timestamps count as a codec's do from now on, from where they
+// are: a stream has one clock at a time (RFC 7160).
+func (s *Stream) Count(as Codec) {
+	ticks := uint32(as.Clock() / Rate)
+	s.base += s.time * (s.ticks - ticks)
+	s.ticks = ticks
+}
+
+// stamp is a time as an RTP timestamp of the stream.
+func (s *Stream) stamp(time uint32) uint32 { return time*s.ticks + s.base }
 
 // How far a source's numbers may move from one packet to the next before it
 // counts as a new source (RFC 3550 §A.1; a timestamp may stand still for the
@@ -104,7 +125,7 @@ func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 		out[1] |= 0x80
 	}
 	binary.BigEndian.PutUint16(out[2:], seq)
-	binary.BigEndian.PutUint32(out[4:], stamp)
+	binary.BigEndian.PutUint32(out[4:], s.stamp(stamp))
 	binary.BigEndian.PutUint32(out[8:], s.SSRC)
 	return out
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"cabline/media/opus"
 )
 
 // Reception is the statistics of what a party says (RFC 3550 §A.1, A.3, A.8).
@@ -21,7 +23,9 @@ type Reception struct {
 	audio     uint64 // packets of audio, of which each 16th is looked into
 	sampled   uint64
 	soundless uint64
+	listener  *opus.Decoder // looks into Opus; nil: it has not been needed
 
+	codec    Codec // of the audio heard last
 	source   uint32
 	began    bool
 	base     uint32 // extended sequence number of the source's first packet
@@ -55,6 +59,7 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 	}
 	r.got++
 	if !p.Event { // an event's timestamp stands still
+		r.codec = p.Codec
 		r.delay(p.Time, now)
 	}
 }
@@ -87,12 +92,32 @@ func (r *Reception) Sound(p *Packet) {
 		return
 	}
 	r.sampled++
-	if soundless(p) {
+	silent := soundless
+	if p.Codec == Opus {
+		silent = r.soundlessOpus
+	}
+	if silent(p) {
 		r.soundless++
 	}
 }
 
-// soundless says that no sample is beyond 24 of 32768, some -60 dBm0: a codec's
+// soundlessOpus is soundless for Opus, which must be decoded to tell.
+func (r *Reception) soundlessOpus(p *Packet) bool {
+	if r.listener == nil {
+		r.listener = new(opus.Decoder)
+	}
+	for _, s := range r.listener.Decode(p.Payload()) {
+		if s < -loudest || s > loudest {
+			return false
+		}
+	}
+	return opus.Built
+}
+
+// loudest is the loudest sample of 32768 that no live line is below.
+const loudest = 24
+
+// soundless says that no sample is beyond loudest, some -60 dBm0: a codec's
 // idle noise, which is less than any line's or room's. Speech has one that is
 // among its first.
 func soundless(p *Packet) bool {
@@ -161,6 +186,6 @@ func (r *Reception) Report() (block rtcp.ReceptionReport, ok bool) {
 	block.SSRC = r.source
 	block.TotalLost = uint32(min(max(0, int64(r.expected())-int64(r.got)), 1<<23-1))
 	block.LastSequenceNumber = r.max
-	block.Jitter = uint32(r.jitter)
+	block.Jitter = uint32(r.jitter * float64(r.codec.Clock()/Rate))
 	return block, true
 }

@@ -24,7 +24,7 @@ func (s *Stream) Report(packets, octets uint64, heard []rtcp.ReceptionReport, no
 	return &rtcp.SenderReport{
 		SSRC:        s.SSRC,
 		NTPTime:     NTP(now),
-		RTPTime:     s.time + uint32(now.Sub(s.lastSent)*Rate/time.Second),
+		RTPTime:     s.stamp(s.time + uint32(now.Sub(s.lastSent)*Rate/time.Second)),
 		PacketCount: uint32(packets),
 		OctetCount:  uint32(octets),
 		Reports:     heard,

@@ -6,6 +6,7 @@ import (
 	"cabline/media/dtmf"
 	"cabline/media/g711"
 	"cabline/media/g722"
+	"cabline/media/opus"
 )
 
 // tones looks for keys in the sound of a party.
@@ -13,6 +14,7 @@ type tones struct {
 	detector dtmf.Detector
 	samples  [FrameSize]int16
 	wide     g722.Decoder
+	full     *opus.Decoder // nil: it has not been needed
 	source   uint32
 	next     uint32 // the timestamp at which its sound goes on
 }
@@ -65,12 +67,18 @@ func (t *tones) follow(p *Packet) bool {
 	case gap < 0:
 		return false
 	}
-	t.source, t.next = p.Source, p.Time+uint32(len(p.Payload()))
+	t.source, t.next = p.Source, p.Time+uint32(p.Samples())
 	return true
 }
 
 // decode is the beginning of a payload, a frame at most, and the rest of it.
 func (t *tones) decode(payload []byte, c Codec) (samples []int16, rest []byte) {
+	if c == Opus {
+		if t.full == nil {
+			t.full = new(opus.Decoder)
+		}
+		return t.full.Decode(payload), nil
+	}
 	n := min(len(payload), len(t.samples))
 	samples = t.samples[:n]
 	decode := g711.DecodeALaw

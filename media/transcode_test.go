@@ -31,9 +31,11 @@ func TestASoundIsTheSameInEveryCodec(t *testing.T) {
 		turners := make([]Transcoder, len(way))
 		heard := said(t, func(p *Packet) {
 			for i, c := range way {
-				if turners[i].Turn(p, c); p.Codec != c {
-					t.Errorf("%v, not %v", p.Codec, c)
-				}
+				turners[i].Turn(p, c, func(turned *Packet) {
+					if turned != p || p.Codec != c {
+						t.Errorf("%v, not %v", p.Codec, c)
+					}
+				})
 			}
 		})
 		if share := powerOf(heard[800:], 440); share < 0.97 {
@@ -55,7 +57,8 @@ func powerOf(alaw []byte, hz float64) float64 {
 func TestTurningDoesNotAllocate(t *testing.T) {
 	var in, out Transcoder
 	p := &Packet{Buf: make([]byte, HeaderSize+FrameSize), Start: HeaderSize}
-	if n := testing.AllocsPerRun(100, func() { in.Turn(p, G722); out.Turn(p, PCMA) }); n > 0 {
+	none := func(*Packet) {}
+	if n := testing.AllocsPerRun(100, func() { in.Turn(p, G722, none); out.Turn(p, PCMA, none) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -49,6 +49,8 @@ test)
 	need sipp sip-tester
 	need baresip baresip-core
 	need tshark tshark
+	need pkg-config pkg-config
+	pkg-config --exists opus 2>/dev/null || missing+=(libopus-dev)
 	;;
 bench)
 	build

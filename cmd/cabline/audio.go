@@ -17,7 +17,7 @@ func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
 
 func codecs(names []string) (list []media.Codec) {
 	for _, name := range names {
-		list = append(list, map[string]media.Codec{"pcma": media.PCMA, "pcmu": media.PCMU, "g722": media.G722}[name])
+		list = append(list, map[string]media.Codec{"pcma": media.PCMA, "pcmu": media.PCMU, "g722": media.G722, "opus": media.Opus}[name])
 	}
 	return list
 }

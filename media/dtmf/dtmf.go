@@ -50,6 +50,15 @@ func (e Event) Put(b []byte) {
 	binary.BigEndian.PutUint16(b[2:], e.Duration)
 }
 
+// Rescale writes an event's duration anew, for timestamps that count so many a
+// second instead of so many: beside Opus they count 48000 (RFC 4733 §2.1).
+func Rescale(b []byte, from, to int) {
+	if len(b) >= PayloadSize {
+		duration := int(binary.BigEndian.Uint16(b[2:])) * to / from
+		binary.BigEndian.PutUint16(b[2:], uint16(min(duration, math.MaxUint16)))
+	}
+}
+
 // The two frequencies of a key, by its column and row (Q.23).
 var (
 	low  = [4]float64{697, 770, 852, 941}

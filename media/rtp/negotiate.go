@@ -12,8 +12,12 @@ import (
 	"cabline/media"
 )
 
-// ourEvent is the payload type we number telephone-event by when we offer.
-const ourEvent = 101
+// The payload types we number telephone-event by when we offer it, and the one
+// that goes with Opus.
+const (
+	ourEvent     = 101
+	ourFullEvent = 110
+)
 
 // negotiation is what has been agreed in SDP (RFC 3264). Our descriptions are
 // built of our own words: nothing of the other side's is copied into them but
@@ -24,17 +28,17 @@ type negotiation struct {
 	id      uint64 // of the session, o=
 	version uint64
 	last    string // what follows o= in the description sent last
-	event   uint8  // how the party and we number telephone-event
 	offered bool   // an answer is awaited, or may come again
 	profile string // of the audio's m= line
 	mux     bool   // RTCP on the port of RTP (RFC 5761)
 	sdes    sdes
-	codecs  []codec // ours, best first
+	codecs  []codec // ours, best first, as the party and we number them
+	events  []telephoneEvent
 }
 
 // begin is before anything is agreed on.
 func (n *negotiation) begin(o Options) {
-	n.here, n.id, n.event = o.Advertise, uint64(rand.Uint32()), ourEvent
+	n.here, n.id = o.Advertise, uint64(rand.Uint32())
 	n.version, n.profile, n.sdes.want = n.id, "RTP/AVP", o.SRTP
 	if o.SRTP == SRTPRequired {
 		n.profile = "RTP/SAVP"
@@ -46,6 +50,37 @@ func (n *negotiation) begin(o Options) {
 	for i, c := range o.Codecs {
 		n.codecs[i] = codec{c, c.PayloadType()}
 	}
+	n.events = []telephoneEvent{{ourEvent, media.Rate}}
+	if slices.Contains(o.Codecs, media.Opus) {
+		n.events = append(n.events, telephoneEvent{ourFullEvent, media.Opus.Clock()})
+	}
+}
+
+// number takes over the party's payload types, which stay for the session (RFC
+// 3264 §8.3.2). One of ours that was of another meaning is not offered any more.
+func (n *negotiation) number(c codec, events []telephoneEvent) {
+	taken := []uint8{c.payloadType}
+	for _, e := range events {
+		taken = append(taken, e.payloadType)
+	}
+	for i := range n.codecs {
+		if n.codecs[i].Codec == c.Codec {
+			n.codecs[i] = c
+		}
+	}
+	for i := range n.events {
+		for _, e := range events {
+			if n.events[i].clock == e.clock {
+				n.events[i] = e
+			}
+		}
+	}
+	n.codecs = slices.DeleteFunc(n.codecs, func(ours codec) bool {
+		return ours.Codec != c.Codec && slices.Contains(taken, ours.payloadType)
+	})
+	n.events = slices.DeleteFunc(n.events, func(ours telephoneEvent) bool {
+		return !slices.Contains(events, ours) && slices.Contains(taken, ours.payloadType)
+	})
 }
 
 // best is the party's codec which we like best: that two legs speak the same,
@@ -66,12 +101,12 @@ func (p *Port) Offer() ([]byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.offered = true
-	event := n.event
+	events := n.events
 	if p.keys == KeysInBand {
-		event = 0
+		events = nil
 	}
 	var body strings.Builder
-	p.audioLine(&body, n.codecs, event, sendrecv, n.sdes.offer())
+	p.audioLine(&body, n.codecs, events, sendrecv, n.sdes.offer())
 	return n.describe(body.String()), nil
 }
 
@@ -91,19 +126,20 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	there.codecs = []codec{n.best(there.codecs)}
-	event := uint8(0)
-	if len(there.events) > 0 {
-		event = there.events[0]
-		n.event = event
+	if e, ok := there.eventFor(there.codecs[0].Codec); ok {
+		there.events = []telephoneEvent{e}
+	} else {
+		there.events = nil
 	}
 	if err := p.agree(there, n.sdes.answered(there.crypto)); err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
+	n.number(there.codecs[0], there.events)
 	n.offered = false
 	var body strings.Builder
 	for i, m := range lines {
 		if i == there.index {
-			p.audioLine(&body, there.codecs, event, there.direction.reply(), n.sdes.ours)
+			p.audioLine(&body, there.codecs, there.events, there.direction.reply(), n.sdes.ours)
 		} else {
 			refuse(&body, m)
 		}
@@ -163,51 +199,58 @@ func (p *Port) agree(there party, secret sdes) error {
 	}
 	n.sdes, n.profile, n.mux, r.mux = secret, there.profile, there.mux, there.mux
 	r.kinds = [128]kind{0: mulaw, 8: alaw, comfortNoise: comfort}
-	r.kinds[n.event] = event // as we number it …
-	for _, number := range there.events {
-		r.kinds[number] = event // … and as they do
-	}
-	for _, c := range there.codecs {
-		r.kinds[c.payloadType] = kindOf(c.Codec)
-	}
+	r.expect(n.codecs, n.events)         // as we number them …
+	r.expect(there.codecs, there.events) // … and as they do
 	r.reception.Await(there.direction == sendrecv)
 	moved := !there.unnamed && there.at != r.agreed
 	if moved {
 		r.agreed, r.from, r.control, r.latched = there.at, there.at, there.control, false
 		t.to = there.at
 	}
-	p.pressing.UseEvents(len(there.events) > 0)
-	p.pressed.Inband(p.keys == KeysInBand || p.keys == KeysAuto && len(there.events) == 0)
 	t.held = !there.direction.hears()
-	if size := newPacking(there.length); size == nil || t.packing == nil || size.size != t.packing.size {
-		t.packing = size
-	}
 	t.codec, t.audio = there.codecs[0].Codec, there.codecs[0].payloadType
-	if len(there.events) > 0 {
-		t.event = there.events[0]
+	t.stream.Count(t.codec)
+	t.turner.Length(there.length, t.codec)
+	r.clock = t.codec
+	e, takes := there.eventFor(t.codec)
+	p.pressing.UseEvents(takes)
+	p.pressed.Inband(p.keys == KeysInBand || p.keys == KeysAuto && !takes)
+	if takes {
+		t.event = e
 	}
 	return nil
 }
 
-func kindOf(c media.Codec) kind {
-	return [...]kind{media.PCMA: alaw, media.PCMU: mulaw, media.G722: wide}[c]
+// expect has payload types mean these from now on. r.mu is held.
+func (r *rx) expect(codecs []codec, events []telephoneEvent) {
+	for _, e := range events {
+		if r.kinds[e.payloadType] = event; e.clock != media.Rate {
+			r.kinds[e.payloadType] = fullEvent
+		}
+	}
+	for _, c := range codecs {
+		r.kinds[c.payloadType] = [...]kind{media.PCMA: alaw, media.PCMU: mulaw, media.G722: wide, media.Opus: full}[c.Codec]
+	}
 }
 
-// audioLine writes our m= line with its attributes; event 0: none.
-func (p *Port) audioLine(to *strings.Builder, codecs []codec, event uint8, d direction, keys []crypto) {
+// audioLine writes our m= line with its attributes.
+func (p *Port) audioLine(to *strings.Builder, codecs []codec, events []telephoneEvent, d direction, keys []crypto) {
 	fmt.Fprintf(to, "m=audio %d %s", p.here, p.talk.profile)
 	for _, c := range codecs {
 		fmt.Fprintf(to, " %d", c.payloadType)
 	}
-	if event != 0 {
-		fmt.Fprintf(to, " %d", event)
+	for _, e := range events {
+		fmt.Fprintf(to, " %d", e.payloadType)
 	}
 	to.WriteString("\r\n")
 	for _, c := range codecs {
-		fmt.Fprintf(to, "a=rtpmap:%d %v/8000\r\n", c.payloadType, c.Codec)
+		fmt.Fprintf(to, "a=rtpmap:%d %s\r\n", c.payloadType, c.Encoding())
+		if c.Codec == media.Opus { // what is lost may be said again (RFC 7587 §6.1)
+			fmt.Fprintf(to, "a=fmtp:%d useinbandfec=1\r\n", c.payloadType)
+		}
 	}
-	if event != 0 {
-		fmt.Fprintf(to, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", event, event)
+	for _, e := range events {
+		fmt.Fprintf(to, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", e.payloadType, e.clock, e.payloadType)
 	}
 	fmt.Fprintf(to, "a=ptime:%d\r\na=%s\r\n", media.FrameTime.Milliseconds(), d)
 	if p.talk.mux {

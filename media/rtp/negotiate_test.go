@@ -180,8 +180,8 @@ func TestOurOfferAndItsAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p.tx.codec != media.PCMU || p.tx.event != 96 || p.tx.to != netip.MustParseAddrPort("127.0.0.9:4000") {
-		t.Errorf("agreed on %v, event %d, %v", p.tx.codec, p.tx.event, p.tx.to)
+	if p.tx.codec != media.PCMU || p.tx.event.payloadType != 96 || p.tx.to != netip.MustParseAddrPort("127.0.0.9:4000") {
+		t.Errorf("agreed on %v, event %d, %v", p.tx.codec, p.tx.event.payloadType, p.tx.to)
 	}
 	for number, want := range map[uint8]kind{0: mulaw, 8: alaw, 13: comfort, 96: event, 101: event, 18: unknown} {
 		if p.rx.kinds[number] != want {

@@ -54,7 +54,7 @@ func openPort(t testing.TB, r *Relay, l Latching) *Port {
 }
 
 // ourCodecs is what the tests' phones can speak.
-var ourCodecs = []codec{{media.PCMA, 8}, {media.PCMU, 0}, {media.G722, 9}}
+var ourCodecs = []codec{{media.PCMA, 8}, {media.PCMU, 0}, {media.G722, 9}, {media.Opus, 111}}
 
 // phone is a party of the tests: a plain socket, and packets made and read by
 // pion/rtp.

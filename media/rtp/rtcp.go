@@ -68,11 +68,12 @@ func (p *Port) reported(blocks []rtcp.ReceptionReport, now time.Time) {
 		peer := &p.rx.peer
 		p.tx.mu.Lock()
 		peer.expected = p.tx.packets
+		clock := p.tx.codec.Clock()
 		p.tx.mu.Unlock()
 		if lost := int32(block.TotalLost<<8) >> 8; lost > 0 { // 24 bits, signed
 			peer.lost = uint64(lost)
 		}
-		peer.jitter = time.Duration(block.Jitter) * time.Second / media.Rate
+		peer.jitter = time.Duration(block.Jitter) * time.Second / time.Duration(clock)
 		if block.LastSenderReport != 0 {
 			units := uint32(media.NTP(now)>>16) - block.LastSenderReport - block.Delay
 			if trip := time.Duration(units) * time.Second >> 16; int32(units) >= 0 && trip < time.Minute {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cabline/media"
+	"cabline/media/dtmf"
 )
 
 // kind is what a payload type stands for.
@@ -15,9 +16,11 @@ const (
 	unknown kind = iota
 	alaw
 	mulaw
-	wide    // G.722
-	event   // RFC 4733
-	comfort // comfort noise (RFC 3389): counted and not heard
+	wide      // G.722
+	full      // Opus
+	event     // RFC 4733
+	fullEvent // … by Opus' clock
+	comfort   // comfort noise (RFC 3389): counted and not heard
 )
 
 // comfortNoise is the static payload type of comfort noise (RFC 3551 §6).
@@ -28,7 +31,9 @@ type rx struct {
 	mu       sync.Mutex // held while the sink takes a packet: Plug waits for it
 	closed   bool
 	sink     media.Sink
-	kinds    [128]kind // by payload type
+	kinds    [128]kind   // by payload type
+	clock    media.Codec // whose clock the events' timestamps follow
+	divider  media.Divider
 	latching Latching
 	near     netip.Addr // where its signalling comes from
 	secret   *opened    // nil: packets come plain
@@ -65,20 +70,13 @@ func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	p.follow(from)
-	switch r.kinds[payloadType] {
-	case event:
-		r.packet.Event = true
-	case mulaw:
-		r.packet.Codec = media.PCMU
-	case wide:
-		r.packet.Codec = media.G722
-	}
+	r.name(payloadType)
 	r.packet.At = now
 	r.reception.Take(&r.packet, now)
 	switch r.kinds[payloadType] {
 	case comfort:
 		return
-	case event:
+	case event, fullEvent:
 		if !p.pressed.Event(&r.packet, now) {
 			return
 		}
@@ -106,6 +104,27 @@ func (r *rx) read(b []byte, from netip.AddrPort) (payloadType uint8, ok bool) {
 	}
 	payloadType, ok = parse(b, &r.packet)
 	return payloadType, ok && r.kinds[payloadType] != unknown
+}
+
+// name says what r.packet is, and puts it into our clock. r.mu is held.
+func (r *rx) name(payloadType uint8) {
+	p := &r.packet
+	switch r.kinds[payloadType] {
+	case event:
+		p.Event = true
+		if r.clock == media.Opus { // its stream has one clock, whatever the event counts
+			p.Time = r.divider.Divide(p.Time, media.Opus.Clock())
+		}
+	case fullEvent:
+		p.Event, p.Time = true, r.divider.Divide(p.Time, media.Opus.Clock())
+		dtmf.Rescale(p.Payload(), media.Opus.Clock(), media.Rate)
+	case full:
+		p.Codec, p.Time = media.Opus, r.divider.Divide(p.Time, media.Opus.Clock())
+	case mulaw:
+		p.Codec = media.PCMU
+	case wide:
+		p.Codec = media.G722
+	}
 }
 
 // takesFrom says whether packets are taken from an address. r.mu is held.

@@ -188,7 +188,27 @@ type party struct {
 	crypto  []crypto      // in their order; none: plain RTP
 
 	codecs []codec // in their order
-	events []uint8 // payload types of telephone-event/8000
+	events []telephoneEvent
+}
+
+// telephoneEvent is a payload type of RFC 4733 with what it counts durations by.
+type telephoneEvent struct {
+	payloadType uint8
+	clock       int // a second
+}
+
+// eventFor is what keys are sent by beside a codec: events have the codec's
+// clock (RFC 4733 §2.1), but phones with Opus may know only the usual one.
+func (p *party) eventFor(c media.Codec) (e telephoneEvent, ok bool) {
+	for _, e := range p.events {
+		if e.clock == c.Clock() {
+			return e, true
+		}
+	}
+	if c == media.Opus && len(p.events) > 0 {
+		return p.events[0], true
+	}
+	return e, false
 }
 
 // codec is a codec under the number the party gave it.
@@ -274,8 +294,12 @@ func (m *mediaLine) party() (party, error) {
 			p.codecs = append(p.codecs, codec{media.PCMU, payloadType})
 		case "G722/8000", "G722/8000/1":
 			p.codecs = append(p.codecs, codec{media.G722, payloadType})
+		case "OPUS/48000/2":
+			p.codecs = append(p.codecs, codec{media.Opus, payloadType})
 		case "TELEPHONE-EVENT/8000", "TELEPHONE-EVENT/8000/1":
-			p.events = append(p.events, payloadType)
+			p.events = append(p.events, telephoneEvent{payloadType, media.Rate})
+		case "TELEPHONE-EVENT/48000", "TELEPHONE-EVENT/48000/1":
+			p.events = append(p.events, telephoneEvent{payloadType, media.Opus.Clock()})
 		}
 	}
 	return p, nil

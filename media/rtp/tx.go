@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"cabline/media"
+	"cabline/media/dtmf"
 )
 
 // tx is the way to the party.
@@ -20,10 +21,8 @@ type tx struct {
 	held   bool           // the party wants to hear nothing
 	codec  media.Codec
 	turner media.Transcoder
-	audio  uint8 // payload types as the party numbers them
-	event  uint8
-
-	packing *packing // nil: as they come
+	audio  uint8 // payload type as the party numbers it
+	event  telephoneEvent
 
 	packets, octets uint64
 }
@@ -35,30 +34,27 @@ func (p *Port) WriteRTP(pk *media.Packet) {
 	}
 }
 
-// say sends a packet, or some of another length.
+// say sends a packet, or what the party's codec and its wishes make of it.
 func (t *tx) say(pk *media.Packet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || t.held || !t.to.IsValid() {
 		return
 	}
-	if t.packing != nil && !pk.Event {
-		t.packing.take(pk, t.send)
-		return
-	}
-	t.send(pk)
+	t.turner.Turn(pk, t.codec, t.send)
 }
 
-// send sends a packet. t.mu is held.
+// send sends a packet in the party's codec. t.mu is held.
 func (t *tx) send(pk *media.Packet) {
 	payloadType := t.audio
 	if pk.Event {
-		payloadType = t.event
-	} else {
-		t.turner.Turn(pk, t.codec)
+		payloadType = t.event.payloadType
 	}
 	octets := uint64(len(pk.Payload()))
 	out := t.stream.Head(pk, payloadType, pk.Moment())
+	if pk.Event && t.event.clock != media.Rate {
+		dtmf.Rescale(out[media.HeaderSize:], media.Rate, t.event.clock)
+	}
 	if t.secret != nil {
 		if out = t.secret.seal(out); out == nil {
 			return

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 
 	"cabline/media"
+	"cabline/media/dtmf"
 )
 
 const (
@@ -28,7 +29,8 @@ type ear struct {
 
 	mu        sync.Mutex // held while the sink takes a packet: plug waits for it
 	sink      media.Sink
-	event     uint8
+	agreed    agreement
+	divider   media.Divider
 	header    rtp.Header
 	packet    media.Packet
 	reception media.Reception
@@ -62,10 +64,10 @@ func (e *ear) plug(to media.Sink) {
 }
 
 // agree takes what is negotiated: speaks is false on hold.
-func (e *ear) agree(event uint8, speaks bool) {
+func (e *ear) agree(a agreement, speaks bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.event = event
+	e.agreed = a
 	e.reception.Await(speaks)
 }
 
@@ -76,7 +78,7 @@ func (e *ear) stats() media.Stats {
 		Dropped:      e.dropped,
 		PeerExpected: e.expected,
 		PeerLost:     uint64(e.peer.TotalLost),
-		PeerJitter:   time.Duration(e.peer.Jitter) * time.Second / media.Rate,
+		PeerJitter:   time.Duration(e.peer.Jitter) * time.Second / time.Duration(e.agreed.clock()),
 	}
 	e.reception.Fill(&s)
 	return s
@@ -131,16 +133,25 @@ func (e *ear) read(b []byte) bool {
 		Seq:    e.header.SequenceNumber,
 		Source: e.header.SSRC,
 	}
-	switch pt := e.header.PayloadType; pt {
-	case media.PCMA.PayloadType():
-		e.packet.Codec = media.PCMA
+	switch e.header.PayloadType { // 0 is PCMU's, and what is not agreed on has it too
 	case media.PCMU.PayloadType():
 		e.packet.Codec = media.PCMU
+	case media.PCMA.PayloadType():
+		e.packet.Codec = media.PCMA
 	case media.G722.PayloadType():
 		e.packet.Codec = media.G722
+	case e.agreed.opus:
+		e.packet.Codec = media.Opus
+	case e.agreed.event:
+		e.packet.Event = true
+	case e.agreed.fullEvent:
+		e.packet.Event = true
+		dtmf.Rescale(e.packet.Payload(), media.Opus.Clock(), media.Rate)
 	default:
-		e.packet.Event = pt == e.event // which is 0, PCMU's, where there is none
-		return e.packet.Event
+		return false
+	}
+	if e.packet.Codec == media.Opus || e.packet.Event { // the events have the clock of what is said
+		e.packet.Time = e.divider.Divide(e.packet.Time, e.agreed.clock())
 	}
 	return true
 }

@@ -40,12 +40,17 @@ func FuzzEar(f *testing.F) {
 	key, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 126, SSRC: 1}, Payload: []byte{1, 0x80, 0, 160}}).Marshal()
 	padded, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 8, SSRC: 1, Padding: true}, Payload: []byte{1, 2, 200}}).Marshal()
 	report, _ := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 2, TotalLost: 1 << 23}}}})
-	for _, seed := range [][]byte{sound, key, padded, report, {0x80}, nil} {
-		f.Add(seed)
+	full, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 111, SSRC: 1}, Payload: []byte{0xf8, 0xff, 0xfe}}).Marshal()
+	for _, seed := range [][]byte{sound, key, padded, report, full, {0x80}, nil} {
+		f.Add(seed, false)
+		f.Add(seed, true)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte, opus bool) {
 		e := ear{digits: media.NewDigitReceiver(), begun: func() {}, said: func() uint64 { return 7 }, ssrc: 2}
-		e.agree(126, true)
+		e.agree(agreement{codecs: []media.Codec{media.PCMA}, event: 126}, true)
+		if opus {
+			e.agree(agreement{codecs: []media.Codec{media.Opus}, opus: 111, fullEvent: 126}, true)
+		}
 		e.plug(sink(func(p *media.Packet) {
 			if n := len(p.Payload()); n == 0 || n > maxPacket {
 				t.Errorf("%d octets of sound", n)

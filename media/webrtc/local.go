@@ -9,8 +9,11 @@ import (
 	"cabline/media"
 )
 
-// ourEvent is the payload type we offer for telephone-event.
-const ourEvent = 101
+// The payload types we offer for telephone-event, and for the one beside Opus.
+const (
+	ourEvent     = 101
+	ourFullEvent = 110
+)
 
 // cname names our source to the browser in SDP and RTCP, and nobody (RFC 7022).
 const cname = "cabline"
@@ -30,8 +33,31 @@ type local struct {
 	sections []section
 	audioAt  int // which of the sections carries the call
 	bundled  bool
-	codecs   []media.Codec
-	event    uint8 // payload type of telephone-event; 0: none
+	agreement
+}
+
+// agreement is what is spoken, and by which payload types; 0: it is not.
+type agreement struct {
+	codecs    []media.Codec // best first; Opus is alone once it is agreed on
+	opus      uint8
+	event     uint8 // telephone-event/8000
+	fullEvent uint8 // telephone-event/48000
+}
+
+// clock is how many a second the timestamps count.
+func (a *agreement) clock() int {
+	if len(a.codecs) == 0 {
+		return media.Rate
+	}
+	return a.codecs[0].Clock()
+}
+
+// number is a codec's payload type.
+func (a *agreement) number(c media.Codec) uint8 {
+	if c == media.Opus {
+		return a.opus
+	}
+	return c.PayloadType()
 }
 
 // newLocal is our SDP before anything is agreed on.
@@ -43,16 +69,34 @@ func newLocal(ssrc uint32, fingerprint string, codecs []media.Codec) local {
 		sections:    []section{{kind: "audio", proto: "UDP/TLS/RTP/SAVPF", mid: "0"}},
 		bundled:     true,
 		ours:        codecs,
-		codecs:      codecs,
-		event:       ourEvent,
+		agreement:   offered(codecs),
 	}
 }
 
+// offered is what we would like.
+func offered(codecs []media.Codec) agreement {
+	a := agreement{codecs: codecs, event: ourEvent}
+	if slices.Contains(codecs, media.Opus) {
+		a.opus, a.fullEvent = media.Opus.PayloadType(), ourFullEvent
+	}
+	return a
+}
+
 // agree takes over what the browser's SDP settles. Of our codecs those stay
-// which the browser has too, in our order: it sends in the first.
+// which the browser has too, in our order: it sends in the first. A stream has
+// one clock (RFC 7160), so Opus stays alone or not at all, and so does its
+// telephone-event; a browser that has none with Opus' clock sends the other.
 func (l *local) agree(r *remote) {
-	l.sections, l.audioAt, l.bundled, l.event = r.sections, r.audio, r.bundled, r.event
-	l.codecs = l.common(r)
+	l.sections, l.audioAt, l.bundled = r.sections, r.audio, r.bundled
+	l.agreement = agreement{codecs: l.common(r), event: r.event}
+	if l.codecs[0] != media.Opus {
+		l.codecs = slices.DeleteFunc(l.codecs, func(c media.Codec) bool { return c == media.Opus })
+		return
+	}
+	l.codecs, l.opus = l.codecs[:1], r.opus
+	if r.fullEvent != 0 {
+		l.event, l.fullEvent = 0, r.fullEvent
+	}
 }
 
 // common is those of our codecs which the browser has too.
@@ -85,17 +129,25 @@ func (l *local) write(d direction, setup string) []byte {
 func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup string) {
 	fmt.Fprintf(b, "m=audio 9 %s", s.proto)
 	for _, c := range l.codecs {
-		fmt.Fprintf(b, " %d", c.PayloadType())
+		fmt.Fprintf(b, " %d", l.number(c))
 	}
-	if l.event != 0 {
-		fmt.Fprintf(b, " %d", l.event)
+	for _, event := range []uint8{l.event, l.fullEvent} {
+		if event != 0 {
+			fmt.Fprintf(b, " %d", event)
+		}
 	}
 	b.WriteString("\r\nc=IN IP4 0.0.0.0\r\n")
 	for _, c := range l.codecs {
-		fmt.Fprintf(b, "a=rtpmap:%d %s/%d\r\n", c.PayloadType(), c, media.Rate)
+		fmt.Fprintf(b, "a=rtpmap:%d %s\r\n", l.number(c), c.Encoding())
+		if c == media.Opus { // what is lost may be said again (RFC 7587 §6.1)
+			fmt.Fprintf(b, "a=fmtp:%d useinbandfec=1\r\n", l.opus)
+		}
 	}
 	if l.event != 0 {
 		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", l.event, media.Rate, l.event)
+	}
+	if l.fullEvent != 0 {
+		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", l.fullEvent, media.Opus.Clock(), l.fullEvent)
 	}
 	fmt.Fprintf(b, "a=ptime:%d\r\na=rtcp-mux\r\n", media.FrameTime.Milliseconds())
 	if s.mid != "" {

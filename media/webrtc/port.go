@@ -292,8 +292,8 @@ func (p *Port) agree(r *remote) {
 	}
 	p.remote = r
 	p.local.agree(r)
-	p.ear.agree(r.event, r.direction == sendrecv)
-	p.voice.agree(p.local.codecs, r.event, r.direction&recvonly == 0)
+	p.ear.agree(p.local.agreement, r.direction == sendrecv)
+	p.voice.agree(p.local.agreement, r.direction&recvonly == 0)
 }
 
 // gather makes pion's own SDP the agreed one, waits until it knows all our

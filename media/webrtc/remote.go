@@ -54,7 +54,9 @@ type remote struct {
 	audio     int       // the one that carries the call
 	bundled   bool      // a=group:BUNDLE names it
 	codecs    []media.Codec
-	event     uint8 // payload type of telephone-event/8000; 0: none
+	opus      uint8 // payload type of Opus; 0: none
+	event     uint8 // … of telephone-event/8000
+	fullEvent uint8 // … of telephone-event/48000
 	direction direction
 
 	iceLite     bool
@@ -147,8 +149,8 @@ func (r *remote) readAudio(a attributes) error {
 	return nil
 }
 
-// readCodecs finds codecs by their static payload types and telephone-event
-// by its name: Chrome offers it at 48000 too, which is for Opus.
+// readCodecs finds codecs by their static payload types, and Opus and
+// telephone-event by their names. Chrome offers events at 48000 too, for Opus.
 func (r *remote) readCodecs(a attributes) {
 	listed := make(map[string]bool)
 	for _, pt := range a.media.MediaName.Formats {
@@ -165,8 +167,19 @@ func (r *remote) readCodecs(a attributes) {
 	for _, v := range a.values("rtpmap") {
 		pt, name, _ := strings.Cut(v, " ")
 		n, err := strconv.ParseUint(pt, 10, 7)
-		if err == nil && n >= 96 && listed[pt] && strings.EqualFold(name, "telephone-event/8000") {
+		if err != nil || n < 96 || !listed[pt] {
+			continue
+		}
+		switch strings.ToLower(name) {
+		case "opus/48000/2":
+			if r.opus == 0 {
+				r.codecs = append(r.codecs, media.Opus)
+			}
+			r.opus = uint8(n)
+		case "telephone-event/8000":
 			r.event = uint8(n)
+		case "telephone-event/48000":
+			r.fullEvent = uint8(n)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
+	"cabline/media/dtmf"
 )
 
 // voice is what goes to the browser: the track that pion sends. Pion's own
@@ -24,9 +25,8 @@ type voice struct {
 	stream  *media.Stream
 	started bool // the browser can hear us
 	held    bool // it wants to hear nothing
-	codecs  []media.Codec
+	agreed  agreement
 	turner  media.Transcoder
-	event   uint8 // payload type of telephone-event; 0: the browser takes none
 	header  rtp.Header
 	sent    uint64
 	octets  uint64
@@ -54,11 +54,12 @@ func (v *voice) stop() {
 	v.track = nil
 }
 
-func (v *voice) agree(codecs []media.Codec, event uint8, held bool) {
-	v.keys.UseEvents(event != 0)
+func (v *voice) agree(a agreement, held bool) {
+	v.keys.UseEvents(a.event != 0 || a.fullEvent != 0)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.codecs, v.event, v.held = codecs, event, held
+	v.agreed, v.held = a, held
+	v.stream.Count(a.codecs[0])
 }
 
 func (v *voice) said() uint64 {
@@ -81,18 +82,31 @@ func (v *voice) say(p *media.Packet) {
 	}
 }
 
-// write lets pion send a packet.
+// write says a packet in a codec the browser has: its own where that is one, for
+// then nothing is lost, and otherwise the browser's best.
 func (v *voice) write(p *media.Packet) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.started || v.held || v.track == nil {
 		return
 	}
-	payloadType := v.event
-	if !p.Event {
-		payloadType = v.law(p).PayloadType()
+	into := p.Codec
+	if !slices.Contains(v.agreed.codecs, into) {
+		into = v.agreed.codecs[0]
+	}
+	v.turner.Turn(p, into, v.send)
+}
+
+// send lets pion send a packet in a codec of the browser's. v.mu is held.
+func (v *voice) send(p *media.Packet) {
+	payloadType := v.agreed.number(p.Codec)
+	if p.Event {
+		payloadType = max(v.agreed.event, v.agreed.fullEvent)
 	}
 	out := v.stream.Head(p, payloadType, p.Moment())
+	if p.Event && v.agreed.fullEvent != 0 {
+		dtmf.Rescale(out[media.HeaderSize:], media.Rate, media.Opus.Clock())
+	}
 	v.header = rtp.Header{
 		Version:        2,
 		Marker:         out[1]&0x80 != 0,
@@ -116,15 +130,6 @@ func (v *voice) report(heard []rtcp.ReceptionReport, now time.Time) []rtcp.Packe
 		return nil
 	}
 	return []rtcp.Packet{v.stream.Report(v.sent, v.octets, heard, now), rtcp.NewCNAMESourceDescription(v.stream.SSRC, cname)}
-}
-
-// law is the codec p is said in: its own where the browser has it, for then
-// nothing is lost, and otherwise the browser's, turned into that in place.
-func (v *voice) law(p *media.Packet) media.Codec {
-	if !slices.Contains(v.codecs, p.Codec) {
-		v.turner.Turn(p, v.codecs[0])
-	}
-	return p.Codec
 }
 
 // Bind is called by pion when the track may be sent.

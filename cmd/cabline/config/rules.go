@@ -15,6 +15,7 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
+	"cabline/media/opus"
 	"cabline/pbx"
 )
 
@@ -135,7 +136,10 @@ func show(v any) string {
 func (r *reader) codecs(name string, list *[]string) {
 	for i := range *list {
 		c := &(*list)[i]
-		r.oneOf(name, c, []string{"pcma", "pcmu", "g722"})
+		r.oneOf(name, c, []string{"pcma", "pcmu", "g722", "opus"})
+		if *c == "opus" && !opus.Built {
+			r.problem(r.at[c], "%s: this program was built without opus; leave it out, or install libopus-dev and pkg-config and run make build", name)
+		}
 		if slices.Contains((*list)[:i], *c) {
 			r.problem(r.at[c], "%s: %s is here a second time", name, *c)
 		}
