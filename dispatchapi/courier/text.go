@@ -5,12 +5,13 @@ import (
 	"mime"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/unicode"
+	wide "golang.org/x/text/encoding/unicode"
 )
 
 // xmlCharset is the declaration at the head of XML, which counts where the
@@ -48,7 +49,7 @@ func UTF8(contentType string, body []byte) (mediaType string, text []byte) {
 // names that are none.
 func named(name string) encoding.Encoding {
 	charset, err := htmlindex.Get(name)
-	if err != nil || charset == unicode.UTF8 {
+	if err != nil || charset == wide.UTF8 {
 		return nil
 	}
 	return charset
@@ -75,6 +76,28 @@ func Masked(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// The most that is kept of what a system says, in characters: it is spoken,
+// shown, and written into calls.
+const (
+	MaxID   = 100
+	MaxWord = 60  // a colour, a plate, a status
+	MaxText = 500 // an address, a comment
+)
+
+// Line is the beginning of a text, in one line, of so many characters.
+func Line(text string, most int) string {
+	if len(text) > 16*most { // what would be cut anyway
+		text = strings.ToValidUTF8(text[:16*most], "")
+	}
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " ")))
+	return string(runes[:min(len(runes), most)])
 }
 
 // Excerpt is the beginning of a body for a message, in one line.

@@ -30,7 +30,7 @@ func (s *System) connect(w http.ResponseWriter, r *http.Request, told *courier.T
 		Driver: s.phone(told.At(s.cfg.DriverPath), told.First("driver_phone", "worker_phone", "driver", "worker", "to", "number", "phone2")),
 		Line:   s.phone("", told.First("did", "line", "phone_line")),
 	}
-	if id := first(told.First("id", "order_id", "orderid"), maxID); want.Client == "" || want.Driver == "" {
+	if id := courier.Line(told.First("id", "order_id", "orderid"), courier.MaxID); want.Client == "" || want.Driver == "" {
 		want = pbx.ConnectRequest{OrderID: id, Line: want.Line}
 	}
 	if rest := told.Rest(); rest != "" {

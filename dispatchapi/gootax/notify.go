@@ -65,12 +65,6 @@ func (s *System) notify(w http.ResponseWriter, r *http.Request, told *courier.To
 	answer(w, http.StatusOK, "ok", "", "")
 }
 
-// What a notify may hold, in characters: it is spoken and shown.
-const (
-	maxID   = 100
-	maxWord = 60
-)
-
 // The usual names. The first of each is Gootax's own where that is known.
 var (
 	clientNames = []string{"phone", "client_phone", "clid", "to", "number"}
@@ -81,14 +75,14 @@ var (
 
 func (s *System) readOrder(told *courier.Told) pbx.Order {
 	order := pbx.Order{
-		ID:     first(told.First("id", "order_id", "orderid"), maxID),
+		ID:     courier.Line(told.First("id", "order_id", "orderid"), courier.MaxID),
 		Phone:  s.phone(told.At(s.cfg.PhonePath), told.First(clientNames...)),
 		Driver: s.phone(told.At(s.cfg.DriverPath), told.First(driverNames...)),
 		Line:   s.phone("", told.First("did", "line", "phone_line")),
 		ETA:    minutes(told.First("car_time", "time_to_client")),
 		Car: pbx.Car{
-			Color: first(told.First("car_color"), maxWord), Mark: first(told.First("car_mark", "car_brand"), maxWord),
-			Model: first(told.First("car_model"), maxWord), Plate: first(told.First(plateNames...), maxWord),
+			Color: courier.Line(told.First("car_color"), courier.MaxWord), Mark: courier.Line(told.First("car_mark", "car_brand"), courier.MaxWord),
+			Model: courier.Line(told.First("car_model"), courier.MaxWord), Plate: courier.Line(told.First(plateNames...), courier.MaxWord),
 		},
 		Price: roubles(told.First(priceNames...)),
 	}
@@ -108,7 +102,7 @@ func (s *System) phone(texts ...string) pbx.Phone {
 // status is ours for one of Gootax's. One that is not known stays as it came:
 // it has no sentence, and the log has it.
 func (s *System) status(raw string) (status pbx.Status, known bool) {
-	raw = first(raw, maxWord)
+	raw = courier.Line(raw, courier.MaxWord)
 	for theirs, ours := range s.cfg.Statuses {
 		if strings.EqualFold(theirs, raw) {
 			return ours, true
@@ -160,14 +154,8 @@ func leading(text string) float64 {
 	return n
 }
 
-// first is the beginning of a text, in one line.
-func first(text string, most int) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	return string(runes[:min(len(runes), most)])
-}
-
 // clipped is a text of a stranger for the log.
-func clipped(text string) string { return courier.Masked(first(text, 100)) }
+func clipped(text string) string { return courier.Masked(courier.Line(text, 100)) }
 
 // answer is the small JSON of every answer.
 func answer(w http.ResponseWriter, code int, status, message, call string) {

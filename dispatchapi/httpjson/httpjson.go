@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,12 +157,14 @@ func (s *System) read(ctx context.Context, from gjson.Result) (o pbx.Order, vers
 	if !from.IsObject() {
 		return o, 0
 	}
-	text := func(path string) string {
+	at := func(path string, most int) string {
 		if path == "" {
 			return ""
 		}
-		return strings.TrimSpace(from.Get(path).String())
+		return courier.Line(from.Get(path).String(), most)
 	}
+	text := func(path string) string { return at(path, courier.MaxText) }
+	word := func(path string) string { return at(path, courier.MaxWord) }
 	p := s.cfg.Order
 	phone := func(path string) pbx.Phone {
 		number, err := pbx.ParsePhone(text(path), s.cfg.Country)
@@ -172,11 +173,11 @@ func (s *System) read(ctx context.Context, from gjson.Result) (o pbx.Order, vers
 		}
 		return number
 	}
-	o = pbx.Order{ID: text(p.ID), Status: s.status(ctx, text(p.Status)), Phone: phone(p.Phone), ClientName: text(p.ClientName),
-		Line: phone(p.Line), Branch: text(p.Branch), Tariff: text(p.Tariff), Pickup: text(p.Pickup), Dropoff: text(p.Dropoff),
+	o = pbx.Order{ID: at(p.ID, courier.MaxID), Status: s.status(ctx, word(p.Status)), Phone: phone(p.Phone), ClientName: word(p.ClientName),
+		Line: phone(p.Line), Branch: word(p.Branch), Tariff: word(p.Tariff), Pickup: text(p.Pickup), Dropoff: text(p.Dropoff),
 		Comment: text(p.Comment), Driver: phone(p.Driver),
-		Car: pbx.Car{Color: text(p.Color), Mark: text(p.Mark), Model: text(p.Model), Plate: text(p.Plate)}}
-	if minutes, err := strconv.Atoi(text(p.Minutes)); err == nil && minutes >= 0 {
+		Car: pbx.Car{Color: word(p.Color), Mark: word(p.Mark), Model: word(p.Model), Plate: word(p.Plate)}}
+	if minutes, err := strconv.Atoi(text(p.Minutes)); err == nil && minutes >= 0 && minutes <= 24*60 {
 		o.ETA = &minutes
 	}
 	if price, err := strconv.ParseFloat(text(p.Price), 64); err == nil && price > 0 && price < 1e9 {
@@ -184,7 +185,9 @@ func (s *System) read(ctx context.Context, from gjson.Result) (o pbx.Order, vers
 	}
 	if p.TakenBy != "" {
 		for _, login := range from.Get(p.TakenBy).Array() { // of a single value: a list of it
-			o.TakenBy = append(o.TakenBy, login.String())
+			if o.TakenBy = append(o.TakenBy, courier.Line(login.String(), courier.MaxWord)); len(o.TakenBy) == maxOrders {
+				break
+			}
 		}
 	}
 	version, _ = strconv.Atoi(text(p.Version))
@@ -201,7 +204,7 @@ func (s *System) status(ctx context.Context, word string) pbx.Status {
 		return pbx.Status(word)
 	}
 	zerolog.Ctx(ctx).Warn().Str("status", courier.Excerpt([]byte(word))).Msg("a status nobody has mapped; name it in dispatch.httpjson.statuses")
-	return pbx.Status(word[:min(len(word), 60)])
+	return pbx.Status(word)
 }
 
 // ClientAnswered implements pbx.AnswerTaker.
@@ -295,7 +298,7 @@ func (s *System) ask(ctx context.Context, r Request, v values) (answer courier.A
 }
 
 func (s *System) send(ctx context.Context, r Request, v values, body []byte) (courier.Answer, error) {
-	want := courier.Request{Method: r.Method, URL: string(v.in(r.URL, url.QueryEscape)), Header: http.Header{}, Body: body}
+	want := courier.Request{Method: r.Method, URL: string(v.in(r.URL, inURL)), Header: http.Header{}, Body: body}
 	if want.Method == "" {
 		want.Method = http.MethodGet
 		if len(body) > 0 {

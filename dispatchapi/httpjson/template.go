@@ -44,6 +44,9 @@ func (r Request) body() func(string) string {
 	return inJSON
 }
 
+// inURL is a text in a path or a query: a space is %20 in both, + only in one.
+func inURL(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
 // inJSON is a text inside the quotes of JSON.
 func inJSON(text string) string {
 	quoted, err := json.Marshal(text)

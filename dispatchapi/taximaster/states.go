@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"cabline/dispatchapi/courier"
 	"cabline/pbx"
 )
 
@@ -78,8 +79,8 @@ func (s *System) status(ctx context.Context, id, kind string) pbx.Status {
 			return status
 		}
 	}
-	zerolog.Ctx(ctx).Warn().Str("state", id).Str("kind", kind).Msg("Такси-Мастер: a state nobody has mapped; name it in dispatch.taximaster.states")
-	return pbx.Status("taximaster " + cmp.Or(kind, id))
+	zerolog.Ctx(ctx).Warn().Str("state", courier.Line(id, courier.MaxWord)).Str("kind", courier.Line(kind, courier.MaxWord)).Msg("Такси-Мастер: a state nobody has mapped; name it in dispatch.taximaster.states")
+	return pbx.Status("taximaster " + courier.Line(cmp.Or(kind, id), courier.MaxWord))
 }
 
 // The list of states holds this long; one that could not be read is asked for

@@ -94,7 +94,7 @@ func (s *System) byPhone(ctx context.Context, phone pbx.Phone, ofDriver bool) (*
 	kind := f["PHONE_TYPE"]
 	isDriver := kind == phoneOfDriver || kind == secondPhoneOfDriver
 	id := f["ORDER_ID"]
-	if isDriver != ofDriver || id == "" || id == "0" {
+	if n, err := strconv.Atoi(id); isDriver != ofDriver || err != nil || n <= 0 {
 		return nil, pbx.ErrNoOrder
 	}
 	order := s.order(ctx, id, f)
@@ -135,10 +135,27 @@ func (s *System) order(ctx context.Context, id string, f fields) *pbx.Order {
 		Car:     pbx.Car{Color: f["CAR_COLOR"], Mark: f["CAR_MARK"], Plate: f["GOSNUMBER"]},
 		TakenBy: strings.FieldsFunc(f["START_USER_SIP_ACCOUNTS"], func(r rune) bool { return strings.ContainsRune(",; ", r) }),
 	}
-	if minutes, err := strconv.Atoi(f["DRIVER_TIMECOUNT"]); err == nil && minutes >= 0 {
+	if minutes, err := strconv.Atoi(f["DRIVER_TIMECOUNT"]); err == nil && minutes >= 0 && minutes <= 24*60 {
 		o.ETA = &minutes
 	}
+	o.TakenBy = o.TakenBy[:min(len(o.TakenBy), maxTakers)]
+	clip(o)
 	return o
+}
+
+// maxTakers is more operators than ever take one order.
+const maxTakers = 50
+
+// clip keeps of an order's texts what can be said and shown.
+func clip(o *pbx.Order) {
+	for most, texts := range map[int][]*string{
+		courier.MaxWord: {&o.Car.Color, &o.Car.Mark, &o.Car.Model, &o.Car.Plate, &o.ClientName},
+		courier.MaxText: {&o.Pickup, &o.Dropoff, &o.Comment},
+	} {
+		for _, text := range texts {
+			*text = courier.Line(*text, most)
+		}
+	}
 }
 
 // complete adds what only common_api knows: the kind of state, the model, the
@@ -158,9 +175,10 @@ func (s *System) complete(ctx context.Context, o *pbx.Order) {
 		o.Phone = client
 	}
 	o.ClientName, o.Pickup, o.Dropoff, o.Comment = state.ClientName, state.Source, state.Destination, state.Comment
-	if sum := int(state.TotalSum + 0.5); sum > 0 {
-		o.Price = sum
+	if sum := state.TotalSum; sum > 0 && sum < 1e9 {
+		o.Price = int(sum + 0.5)
 	}
+	clip(o)
 }
 
 // ClientAnswered implements pbx.AnswerTaker: the order is put into the state
