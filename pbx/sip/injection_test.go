@@ -79,7 +79,7 @@ func TestNoValueFromOutsideChangesTheHeadersWeSend(t *testing.T) {
 			to.Trunk = string(rapid.SampledFrom([]Identity{InFrom, InPAI, InPPI, InRPID}).Draw(rt, "trunk"))
 		}
 		done := b.dial(context.Background(), to)
-		asked := p.want("INVITE", "ACK") // the call before was answered twice
+		asked := p.want("INVITE", "ACK")    // the call before was answered twice
 		for seen[asked.header("Call-ID")] { // repeated before it was answered
 			asked = p.want("INVITE", "ACK")
 		}
