@@ -120,9 +120,11 @@ func within[By, Found any](ctx context.Context, lookUp func(context.Context, By)
 	}
 }
 
-// about ties the call to an order.
+// about ties the call to an order. Those who watch the call are shown a copy, which
+// stays as it is when its owner learns more.
 func (c *Call) about(order *Order) {
-	c.order = order
+	now := *order
+	c.order = &now
 	c.cdr.OrderID = order.ID
 	if order.Branch != "" {
 		c.cdr.Branch = order.Branch

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +153,13 @@ func TestNewsForAClientWhoTalksToUs(t *testing.T) {
 				a.news(t, pbx.StatusArrived, 3)
 			})
 			a.news(t, pbx.StatusAccepted, 2)
+			time.Sleep(5 * time.Second)
+			live := a.board.Live()
+			card, _ := a.board.Card(live[0].ID)
 			time.Sleep(time.Hour)
+			if card.Order == nil || card.Order.Status != pbx.StatusAccepted {
+				t.Errorf("a card that an operator looked at has become %+v", card.Order)
+			}
 			a.wantStates(t, "accepted delivered", "arrived delivered")
 			if all := legs(); len(all) != 1 || !slices.Equal(toldTo(all[0]), []string{"accepted", "arrived"}) {
 				t.Errorf("%d calls", len(all))
@@ -195,12 +202,11 @@ func TestNewsForAClientWhoTalksToUs(t *testing.T) {
 // One client, two orders: never two phones ringing at once.
 func TestAClientIsCalledAboutOneThingAtATime(t *testing.T) {
 	runAutodial(t, func(t *testing.T, a *autodial) {
-		ringing, most := 0, 0
+		var ringing, most atomic.Int32
 		a.board.Dispatch = fails{}
 		a.dialer.Phones[clientPhone.Dialable()] = func(ctx context.Context) (pbx.Leg, error) {
-			ringing++
-			most = max(most, ringing)
-			defer func() { ringing-- }()
+			most.Store(max(most.Load(), ringing.Add(1)))
+			defer ringing.Add(-1)
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}
@@ -210,8 +216,8 @@ func TestAClientIsCalledAboutOneThingAtATime(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		if most != 1 || len(a.dialer.Dialed()) != 9 {
-			t.Errorf("%d phones rang at once, %d calls in all", most, len(a.dialer.Dialed()))
+		if most.Load() != 1 || len(a.dialer.Dialed()) != 9 {
+			t.Errorf("%d phones rang at once, %d calls in all", most.Load(), len(a.dialer.Dialed()))
 		}
 		a.wantStates(t, "accepted no_answer", "accepted no_answer", "accepted no_answer")
 	})
