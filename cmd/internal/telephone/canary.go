@@ -160,7 +160,7 @@ type writing struct {
 func NewSearch(secrets ...string) (s Search) {
 	for _, secret := range secrets {
 		for as, bytesOf := range writings(secret) {
-			s = append(s, writing{secret, as, bytes.ToLower(bytesOf)})
+			s = append(s, writing{secret, as, lower(bytesOf)})
 		}
 	}
 	return s
@@ -168,13 +168,25 @@ func NewSearch(secrets ...string) (s Search) {
 
 // In is what is found in something that passed.
 func (s Search) In(w Wire) (leaks []Leak) {
-	lower := bytes.ToLower(w.Bytes)
+	text := lower(w.Bytes)
 	for _, each := range s {
-		if bytes.Contains(lower, each.bytes) {
+		if bytes.Contains(text, each.bytes) {
 			leaks = append(leaks, Leak{each.secret, each.as, w})
 		}
 	}
 	return leaks
+}
+
+// lower has letters small and all other bytes as they are: bytes.ToLower takes
+// those of packed decimals for broken UTF-8, which is all alike.
+func lower(text []byte) []byte {
+	small := bytes.Clone(text)
+	for i, b := range small {
+		if 'A' <= b && b <= 'Z' {
+			small[i] += 'a' - 'A'
+		}
+	}
+	return small
 }
 
 func writings(secret string) map[string][]byte {

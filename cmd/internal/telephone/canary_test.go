@@ -25,6 +25,10 @@ func TestACanaryIsFoundInEveryWriting(t *testing.T) {
 		}
 	}
 	p := &Phone{tape: []Wire{{Bytes: []byte("c=IN IP4 127.9.8.7 5550123498764")}, {Out: true, Bytes: []byte(secret)}, {Bytes: []byte{127, 9, 8, 6}}}}
+	report := &Phone{tape: []Wire{{Kind: "RTCP", Bytes: []byte("/\x00\x00\xb4\xdc\x00\x00\x01\xcc")}}}
+	if leaks := report.Leaks("9990000001"); len(leaks) != 0 { // 99 90 00 00 01: no UTF-8 either
+		t.Errorf("found %v", leaks)
+	}
 	if leaks := p.Leaks(secret, "127.9.8.6"); len(leaks) != 1 || leaks[0].As != "an address of four octets" {
 		t.Errorf("found %v", leaks)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sort"
 	"time"
 
 	"github.com/zaf/g711"
@@ -11,20 +12,45 @@ import (
 	"cabline/media"
 )
 
-// Since is the part from a moment on.
-func (r Recording) Since(t time.Time) Recording {
-	cut := min(max(int(t.Sub(r.Start)*rate/time.Second), 0), len(r.ALaw))
-	return Recording{r.Start.Add(time.Duration(cut) * time.Second / rate), r.ALaw[cut:]}
-}
+// Since is the part that came from a moment on.
+func (r Recording) Since(t time.Time) Recording { return r.from(r.at(t)) }
 
-// Until is the part up to a moment.
+// Until is the part that came up to a moment.
 func (r Recording) Until(t time.Time) Recording {
-	return Recording{r.Start, r.ALaw[:min(max(samples(t.Sub(r.Start)), 0), len(r.ALaw))]}
+	return Recording{Start: r.Start, ALaw: r.ALaw[:r.at(t)], came: r.came[:r.before(t)]}
 }
 
 // Last is the end of it, so long or less.
-func (r Recording) Last(d time.Duration) Recording {
-	return r.Since(r.Start.Add(r.Length() - d))
+func (r Recording) Last(d time.Duration) Recording { return r.from(max(len(r.ALaw)-samples(d), 0)) }
+
+// at is the first sample that came at a moment or later.
+func (r Recording) at(t time.Time) int {
+	if r.came == nil {
+		return min(max(samples(t.Sub(r.Start)), 0), len(r.ALaw))
+	}
+	if next := r.before(t); next < len(r.came) {
+		return r.came[next].sample
+	}
+	return len(r.ALaw)
+}
+
+// before is how many packets came before a moment.
+func (r Recording) before(t time.Time) int {
+	return sort.Search(len(r.came), func(i int) bool { return !r.came[i].at.Before(t) })
+}
+
+// from is the part from a sample on.
+func (r Recording) from(cut int) Recording {
+	part := Recording{Start: r.Start.Add(moment(cut)), ALaw: r.ALaw[cut:]}
+	for _, a := range r.came {
+		if a.sample >= cut {
+			part.came = append(part.came, arrival{a.at, a.sample - cut})
+		}
+	}
+	if len(part.came) > 0 {
+		part.Start = part.came[0].at
+	}
+	return part
 }
 
 // Length is how long it sounds.

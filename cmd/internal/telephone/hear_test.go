@@ -1,6 +1,7 @@
 package telephone
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -145,5 +146,30 @@ func TestARecordingIsCutByTheClock(t *testing.T) {
 	}
 	if got := r.Since(start.Add(time.Hour)).Length(); got != 0 {
 		t.Errorf("%s after the end", got)
+	}
+}
+
+// A machine that stands still says the rest later, and without a hole.
+func TestARecordingIsCutByWhenItsPacketsCame(t *testing.T) {
+	var reel Reel
+	start, packet := time.Now(), make([]byte, 12+frameSize)
+	for n := range 100 { // a second of one tone, half a second of nothing, a second of another
+		at, hz := start.Add(time.Duration(n)*20*time.Millisecond), 440
+		if n >= 50 {
+			at, hz = at.Add(500*time.Millisecond), 1000
+		}
+		packet[1] = 8
+		binary.BigEndian.PutUint32(packet[4:], uint32(n*frameSize))
+		copy(packet[12:], Sine(hz, time.Second)[n%50*frameSize:])
+		reel.File(packet, 0, at)
+	}
+	r, between := reel.Recording(), start.Add(1300*time.Millisecond)
+	for name, part := range map[string]struct {
+		Recording
+		hz int
+	}{"before": {r.Until(between), 440}, "after": {r.Since(between), 1000}, "again": {r.Since(start).Since(between), 1000}, "last": {r.Last(time.Second), 1000}} {
+		if part.Length() != time.Second || part.Tone(part.hz) != 1 {
+			t.Errorf("%s: %s, %.2f", name, part.Length(), part.Tone(part.hz))
+		}
 	}
 }

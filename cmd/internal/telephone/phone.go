@@ -130,6 +130,11 @@ func (p *Phone) Close() error {
 // Coming waits for the next call that comes. The phone does not ring by itself.
 func (p *Phone) Coming(ctx context.Context) (*Call, error) {
 	select {
+	case c := <-p.coming: // also when ctx is over
+		return c, nil
+	default:
+	}
+	select {
 	case c := <-p.coming:
 		return c, nil
 	case <-ctx.Done():

@@ -32,7 +32,7 @@ func pair(t *testing.T, caller Options) (*Phone, *Phone) {
 
 func talk(t *testing.T, a, b *Phone, how ...func(*Call)) (*Call, *Call) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, err := a.Call("+74950000000", how...)
 	check(t, err)
@@ -66,7 +66,7 @@ func TestTwoPhonesTalk(t *testing.T) {
 			out, in := talk(t, a, b, c.how...)
 			out.Tone(440)
 			in.Tone(1000)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			check(t, in.Hears(ctx, 440))
 			check(t, out.Hears(ctx, 1000))
@@ -83,7 +83,7 @@ func TestTwoPhonesTalk(t *testing.T) {
 
 func TestCallsThatAreNotAnswered(t *testing.T) {
 	a, b := pair(t, Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
 	out, err := a.Call("1")

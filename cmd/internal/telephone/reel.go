@@ -11,6 +11,16 @@ import (
 type Recording struct {
 	Start time.Time // when the first sample came
 	ALaw  []byte
+
+	came []arrival // of its packets; nil: each sample came when it was due
+}
+
+// arrival is when a packet came, and where it lies. The two drift apart: who
+// speaks may be held up, by a busy machine, and says the rest later, without a
+// hole.
+type arrival struct {
+	at     time.Time
+	sample int
 }
 
 // Reel keeps the packets that came, with their times.
@@ -67,6 +77,7 @@ func (r *Reel) Recording() Recording {
 			rec.ALaw = append(rec.ALaw, quiet)
 		}
 		copy(rec.ALaw[at:], f.alaw)
+		rec.came = append(rec.came, arrival{f.at, at})
 	}
 	return rec
 }
