@@ -29,7 +29,7 @@ const browser = await chromium.launch({
     ] : []),
   ],
 });
-const patience = 20_000; // ms
+const patience = 60_000; // ms
 const pollMs = 50;
 const say = (line) => console.log(JSON.stringify(line));
 const pages = new Map();

@@ -192,7 +192,7 @@ func (b *baresip) talks(c *Call) {
 	b.t.Helper()
 	c.Tone(440)
 	b.hears(440)
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	check(b.t, c.Hears(ctx, b.tone))
 }

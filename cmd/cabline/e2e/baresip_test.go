@@ -13,7 +13,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -260,7 +259,7 @@ func (b *baresip) do(command, params string) {
 // tells waits for the next event of a type, after those already waited for.
 func (b *baresip) tells(kind string) event {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeoutCause(b.t.Context(), 20*time.Second, errors.New("not within 20 s"))
+	ctx, cancel := context.WithTimeoutCause(b.t.Context(), patience, fmt.Errorf("not within %s", patience))
 	defer cancel()
 	for {
 		b.mu.Lock()
@@ -307,7 +306,7 @@ func (b *baresip) heard() Recording {
 func (b *baresip) hears(hz int) {
 	b.t.Helper()
 	var last Recording
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if last = b.heard().Last(time.Second); last.Length() > 900*time.Millisecond && last.Tone(hz) == 1 {
 			return
 		}

@@ -69,7 +69,7 @@ func digit(r rune) rune {
 // most of it, for a busy machine loses some, and of no long clip too little.
 func (d demo) hearsSaid(what media.Speech) {
 	d.t.Helper()
-	for end := time.Now().Add(what.Duration() + 20*time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(what.Duration() + patience); ; time.Sleep(500 * time.Millisecond) {
 		share, missing := d.Heard(-1).Likeness(what...)
 		if share > 0.7 && len(missing) == 0 {
 			return

@@ -118,7 +118,7 @@ func (p *Page) measures(phone string, hz float64) {
 		Hz, DB float64
 		Next   float64 `json:"next_db"`
 	}
-	for end, good := time.Now().Add(20*time.Second), 0; good < 5; time.Sleep(100 * time.Millisecond) {
+	for end, good := time.Now().Add(patience), 0; good < 5; time.Sleep(100 * time.Millisecond) {
 		p.Ask(phone+".measure() ?? {}", &last)
 		if good++; math.Abs(last.Hz-hz) > 8 || last.DB < -70 || last.DB-last.Next < 15 {
 			good = 0
@@ -134,7 +134,7 @@ func (p *Page) talks(c *Call) {
 	p.t.Helper()
 	c.Tone(outside)
 	defer c.Tone(0)
-	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	check(p.t, c.Hears(ctx, microphone))
 	p.measures("cabline", outside)
@@ -144,7 +144,7 @@ func (p *Page) talks(c *Call) {
 // key whose packets come late on a busy machine, Chromium leaves next to nothing.
 func (p *Page) soundsKey(c *Call, key string) {
 	p.t.Helper()
-	for range 3 {
+	for range 10 {
 		c.Press(key)
 		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if keys := p.Heard(-1).Keys(); keys != "" && strings.Trim(keys, key) == "" { // it may be broken in two

@@ -39,7 +39,7 @@ func TestAClientHearsTheOrderAndReachesTheDriver(t *testing.T) {
 	check(t, call.HangUp())
 	at, byThem, err := driver.WaitOver(ctx)
 	check(t, err)
-	if gap := at.Sub(hungUp); !byThem || gap > time.Second { // 100 ms on a machine that is not busy
+	if gap := at.Sub(hungUp); !byThem || gap > 5*time.Second { // 100 ms on a machine that is not busy
 		t.Errorf("the driver was hung up on %s later, by the exchange: %v", gap, byThem)
 	}
 	cdr, err := w.WaitCDR(ctx, clientPhone)

@@ -29,13 +29,20 @@ type Network struct {
 	Carrier  netip.Addr // where the carrier takes calls, on port 5070
 }
 
-// NewNetwork picks three addresses in 127.64/10, which nobody else uses.
-func NewNetwork() Network {
-	var b [2]byte
-	b[0], b[1] = byte(rand.N(256)), byte(rand.N(256))
-	block := byte(64 + rand.N(64))
-	at := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, block, b[0], b[1]&^15 | host}) }
-	return Network{Exchange: at(11), Client: at(2), Carrier: at(3)}
+// NewNetwork picks three addresses in 127.64/10 that are nobody else's until the
+// test ends: a port of theirs is held for that long.
+func NewNetwork(t *testing.T) Network {
+	t.Helper()
+	for range 1000 {
+		a, b, c := byte(64+rand.N(64)), byte(rand.N(256)), byte(rand.N(256))&^15
+		at := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, a, b, c | host}) }
+		if hold, err := net.Listen("tcp4", netip.AddrPortFrom(at(1), 4000).String()); err == nil {
+			t.Cleanup(func() { hold.Close() })
+			return Network{Exchange: at(11), Client: at(2), Carrier: at(3)}
+		}
+	}
+	t.Fatal("no free addresses")
+	return Network{}
 }
 
 // Firm is the config of most tests, with the network's addresses in it. The
@@ -135,7 +142,7 @@ var webAddress = regexp.MustCompile(`listen: (https?://[^\s,}]+)`)
 // order.
 func Start(t *testing.T, config string) *Exchange {
 	t.Helper()
-	x := &Exchange{Network: NewNetwork(), Token: "dispatch-token"}
+	x := &Exchange{Network: NewNetwork(t), Token: "dispatch-token"}
 	file := filepath.Join(t.TempDir(), "cabline.yaml")
 	text := strings.NewReplacer("{exchange}", x.Network.Exchange.String(), "{client}", x.Client.String(), "{carrier}", x.Carrier.String()).Replace(config)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -150,7 +157,7 @@ func Start(t *testing.T, config string) *Exchange {
 // StartDemo runs `cabline demo`.
 func StartDemo(t *testing.T) *Exchange {
 	t.Helper()
-	x := &Exchange{Network: NewNetwork()}
+	x := &Exchange{Network: NewNetwork(t)}
 	x.Web = "http://" + x.Network.Exchange.String() + ":8480"
 	x.run(t, "demo", "--listen", x.Network.Exchange.String()+":8480", "--no-open")
 	return x
@@ -207,7 +214,7 @@ func (x *Exchange) PID() int { return x.cmd.Process.Pid }
 
 func (x *Exchange) wait(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := x.healthy(ctx); err != nil {
 		t.Fatal(err)
@@ -240,7 +247,7 @@ func (x *Exchange) healthy(ctx context.Context) error {
 // Log is what the exchange has written so far.
 func (x *Exchange) Log() string { return x.log.String() }
 
-const orderly = 15 * time.Second // for the program to end in
+const orderly = 30 * time.Second // for the program to end in
 
 // stop ends the exchange and looks at what it leaves behind.
 func (x *Exchange) stop(t *testing.T) {

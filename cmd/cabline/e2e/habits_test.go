@@ -31,7 +31,7 @@ func TestClientsWhoPressNothingUsefulReachTheQueue(t *testing.T) {
 					call.Press(key)
 				}
 			}
-			wait := 30 * time.Second // the whole menu twice, and silence after each
+			wait := 20*time.Second + patience // the whole menu twice, and silence after each
 			for end := time.Now().Add(wait + 2*(w.status().Duration()+w.menu().Duration())); ; time.Sleep(200 * time.Millisecond) {
 				live, err := w.Live(ctx)
 				check(t, err)

@@ -45,7 +45,7 @@ func sniff(t *testing.T) *sniffer {
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
 	})
-	probe := netip.AddrPortFrom(NewNetwork().Exchange, 9)
+	probe := netip.AddrPortFrom(NewNetwork(t).Exchange, 9)
 	until(t, "tshark captures", func() bool {
 		send(t, probe.Addr(), probe, []byte("probe"))
 		return len(s.frames(t)) > 0
@@ -77,7 +77,7 @@ func (s *sniffer) frames(t *testing.T) []Frame {
 // stop ends the capture when a last datagram is in it, and returns it all.
 func (s *sniffer) stop(t *testing.T) []Frame {
 	t.Helper()
-	last := netip.AddrPortFrom(NewNetwork().Exchange, 10)
+	last := netip.AddrPortFrom(NewNetwork(t).Exchange, 10)
 	until(t, "tshark has captured all", func() bool {
 		send(t, last.Addr(), last, []byte("last"))
 		for _, f := range s.frames(t) {

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -45,16 +44,12 @@ func newForeign(t *testing.T, kind, notices string) *foreign {
 		f.system.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	oktell := free.Addr().String()
-	check(t, free.Close())
 	dispatch := map[string]string{
 		"gootax": `{kind: gootax, token: dispatch-token, gootax: {voice_token: voice-token-voice, integration_token: integration-token,
   client_api: {url: "` + server.URL + `", tenant: 1, key: api}}}`,
 		"taximaster": `{kind: taximaster, token: dispatch-token, taximaster: {url: "` + server.URL + `", tapi_key: tapi, common_key: common,
   states: [{id: 15, status: no_driver}], answers: [{answer: cancel, state: 13}],
-  oktell: {listen: "` + oktell + `", login: oktell, password: secret}}}`,
+  oktell: {listen: "{exchange}:4055", login: oktell, password: secret}}}`,
 		"httpjson": `{kind: httpjson, token: dispatch-token, httpjson: {secret: hook, auth: {kind: header, name: X-Key, secret: key}, numbers: plain,
   by_phone: {url: "` + server.URL + `/find?tel={phone}", within: found}, by_driver: {url: "` + server.URL + `/find?tel={phone}", within: found},
   by_id: {url: "` + server.URL + `/rides/{order_id}"}, events: {request: {url: "` + server.URL + `/events"}},
@@ -68,7 +63,7 @@ func newForeign(t *testing.T, kind, notices string) *foreign {
 	case "gootax":
 		f.system = &dispatcher.Gootax{Book: f.book, Exchange: f.Web, VoiceToken: "voice-token-voice", IntegrationToken: "integration-token", Key: "api"}
 	case "taximaster":
-		f.system = &dispatcher.Taximaster{Book: f.book, TAPIKey: "tapi", CommonKey: "common", Oktell: "http://" + oktell, Login: "oktell", Password: "secret"}
+		f.system = &dispatcher.Taximaster{Book: f.book, TAPIKey: "tapi", CommonKey: "common", Oktell: "http://" + f.Network.Exchange.String() + ":4055", Login: "oktell", Password: "secret"}
 	case "httpjson":
 		f.system = &dispatcher.HTTPJSON{Book: f.book, Key: "key", Exchange: f.Web, Secret: "hook"}
 	}

@@ -62,10 +62,10 @@ func (w *world) phone(t *testing.T, opt Options) *Phone {
 	return p
 }
 
-// within is a minute, which nothing here needs.
+// within is more than anything here needs.
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -96,7 +96,7 @@ func hears(t *testing.T, c *Call, what media.Speech) {
 func hearsSince(t *testing.T, c *Call, since time.Time, what media.Speech) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(what.Duration() + 20*time.Second); ; time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(what.Duration() + patience); ; time.Sleep(300 * time.Millisecond) {
 		if _, err = c.Heard().Since(since).Speech(what...); err == nil {
 			return
 		}
@@ -111,7 +111,7 @@ func hearsEachOther(t *testing.T, a, b *Call) {
 	t.Helper()
 	a.Tone(440)
 	b.Tone(1000)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	check(t, b.Hears(ctx, 440))
 	check(t, a.Hears(ctx, 1000))
