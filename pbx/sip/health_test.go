@@ -159,7 +159,7 @@ func TestACallerWhoGivesUpIsNotCalledForOverTheNextTrunk(t *testing.T) {
 // state waits until a trunk is up, or is not.
 func (b *bench) state(i int, up bool) TrunkState {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(forAMoment); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if s := b.Trunks()[i]; s.Up == up && !s.Since.IsZero() {
 			return s
 		}

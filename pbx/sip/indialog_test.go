@@ -44,7 +44,7 @@ func TestAReINVITEIsAnsweredWithTheAudiosAnswer(t *testing.T) {
 	}
 	for range 4 { // until the ACK, with and without their repeating it
 		k.again("INVITE", holdOffer)
-		if again := k.want("SIP/2.0 200"); again != ok {
+		if again := k.wantAgain("SIP/2.0 200"); again != ok {
 			t.Errorf("repeated as\n%s", again)
 		}
 		time.Sleep(wire.Timer_L / 2)

@@ -18,7 +18,7 @@ import (
 func TestAStrangerWhoAsksTooMuchIsNotAnsweredAnyMore(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) { c.Trunks = nil })
 	p := b.phone()
-	answered := 0
+	answered, began := 0, time.Now()
 	for range 2 * strangerBurst {
 		k := p.newTalk("100", "00442079460000")
 		k.request("OPTIONS", "")
@@ -31,7 +31,7 @@ func TestAStrangerWhoAsksTooMuchIsNotAnsweredAnyMore(t *testing.T) {
 			quiet = true
 		}
 	}
-	if answered < strangerBurst/2 || answered > strangerBurst+3*strangerRate {
+	if answered < strangerBurst/2 || answered > strangerBurst+strangerRate+int(time.Since(began).Seconds()*strangerRate) {
 		t.Errorf("answered %d of %d", answered, 2*strangerBurst)
 	}
 }
@@ -41,7 +41,7 @@ func TestAStrangerIsChallengedOnceForEachAttempt(t *testing.T) {
 	k := b.phone().newTalk("79161234567", "74950000000")
 	k.request("INVITE", sdpOffer)
 	k.want("SIP/2.0 407")
-	k.silent(6 * wire.T1) // though no ACK came
+	k.noRepeat(6 * wire.T1) // though no ACK came
 	k.again("INVITE", sdpOffer)
 	k.want("SIP/2.0 407")
 }
@@ -85,7 +85,7 @@ func TestSourcesOfUDPAreForgottenWhileCallsGoOn(t *testing.T) {
 		o.request("OPTIONS", "")
 		o.want("SIP/2.0 200")
 	}
-	for deadline := time.Now().Add(10 * time.Second); b.transport.Pool("udp").Size() > 12; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(forAMoment); b.transport.Pool("udp").Size() > 12; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("addresses remembered:", b.transport.Pool("udp").Size())
 		}

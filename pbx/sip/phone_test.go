@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +27,11 @@ type phone struct {
 	peer    atomic.Value  // of UDP: the server, a *net.UDPAddr
 	hangUp  func()        // closes the connection
 	gone    chan struct{} // of a stream: closed when it is over
+	seen    sync.Map      // the messages that were wanted, which may be repeated
 }
+
+// forAMoment is the time for what takes a moment, however busy the machine is.
+const forAMoment = 30 * time.Second
 
 // message is what a phone received, as bytes.
 type message string
@@ -163,16 +168,33 @@ func crlf(text string) string {
 }
 
 // want returns the next message that starts with what; messages before it that
-// start with one of skip are passed over, any other fails the test.
+// start with one of skip are passed over, any other fails the test. What was
+// wanted before is passed over too: it is repeated when the machine is busy.
 func (p *phone) want(what string, skip ...string) message {
 	p.t.Helper()
-	deadline := time.After(10 * time.Second)
+	return p.next(false, what, skip...)
+}
+
+// wantAgain is want for what may be, word by word, what was wanted before.
+func (p *phone) wantAgain(what string, skip ...string) message {
+	p.t.Helper()
+	return p.next(true, what, skip...)
+}
+
+func (p *phone) next(again bool, what string, skip ...string) message {
+	p.t.Helper()
+	deadline := time.After(forAMoment)
 next:
 	for {
 		select {
 		case m := <-p.got:
-			if strings.HasPrefix(string(m), what) {
+			_, repeated := p.seen.Load(m)
+			if strings.HasPrefix(string(m), what) && (again || !repeated) {
+				p.seen.Store(m, true)
 				return m
+			}
+			if repeated {
+				continue
 			}
 			for _, s := range skip {
 				if strings.HasPrefix(string(m), s) {
@@ -197,12 +219,27 @@ func (p *phone) wantAnother(method string, than message, skip ...string) message
 	}
 }
 
-// silent fails the test if a message comes within d.
+// silent fails the test if a message comes within d that was not wanted before.
 func (p *phone) silent(d time.Duration) {
+	p.t.Helper()
+	for end := time.After(d); ; {
+		select {
+		case m := <-p.got:
+			if _, repeated := p.seen.Load(m); !repeated {
+				p.t.Fatalf("want silence, got\n%s", m)
+			}
+		case <-end:
+			return
+		}
+	}
+}
+
+// noRepeat is silent that takes no repetition either.
+func (p *phone) noRepeat(d time.Duration) {
 	p.t.Helper()
 	select {
 	case m := <-p.got:
-		p.t.Fatalf("want silence, got\n%s", m)
+		p.t.Fatalf("want no more, got\n%s", m)
 	case <-time.After(d):
 	}
 }
@@ -297,7 +334,7 @@ func upgrade(t *testing.T, url, headers string) string {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", host, headers)
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(forAMoment))
 	in := bufio.NewReader(conn)
 	head, _ := readMessage(in) // the same shape as a SIP message
 	frame := make([]byte, 1)

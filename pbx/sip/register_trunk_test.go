@@ -60,6 +60,7 @@ func (p *phone) accept(m message, more string) {
 
 // signOff accepts the end of a registration in the background of a test's end.
 func (b *bench) signOff(p *phone) {
+	b.registered(true)
 	b.t.Cleanup(func() {
 		go b.stop()
 		p.accept(p.want("REGISTER", "SIP/2.0", "REGISTER"), "")
@@ -69,7 +70,7 @@ func (b *bench) signOff(p *phone) {
 // registered waits until the first trunk is registered, or is not.
 func (b *bench) registered(want bool) TrunkState {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(forAMoment); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if s := b.Trunks()[0]; s.Registered == want && !s.Since.IsZero() {
 			return s
 		}

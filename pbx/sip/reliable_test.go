@@ -47,7 +47,7 @@ func TestOurRingingIsReliableWhereTheCallerRequiresItAndWaitsForItsPRACK(t *test
 		t.Errorf("got\n%s", ringing)
 	}
 	for range 2 { // repeated until the PRACK, and nothing else comes before
-		if again := k.want("SIP/2.0"); again != ringing {
+		if again := k.wantAgain("SIP/2.0"); again != ringing {
 			t.Errorf("repeated as\n%s", again)
 		}
 	}
@@ -65,7 +65,7 @@ func TestOurRingingIsReliableWhereTheCallerRequiresItAndWaitsForItsPRACK(t *test
 	}
 	close(answer)
 	for again := message(""); again != progress; { // RFC 3262 §3: no 2xx before the SDP is confirmed
-		if again = k.want("SIP/2.0"); again.of("INVITE") && again != progress {
+		if again = k.wantAgain("SIP/2.0"); again.of("INVITE") && again != progress {
 			t.Errorf("before the PRACK\n%s", again)
 		}
 	}

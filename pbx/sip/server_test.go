@@ -238,10 +238,20 @@ func wait[T any](t *testing.T, what string, from <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
-	case <-time.After(10 * time.Second):
+	case <-time.After(forAMoment):
 		t.Fatal("no", what)
 	}
 	return v
+}
+
+// until polls, for what has no event to wait for.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(forAMoment); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s", what, forAMoment)
+		}
+	}
 }
 
 // ended waits for a leg's end and returns its cause.

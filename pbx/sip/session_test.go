@@ -66,7 +66,7 @@ func TestAPeerThatMovesInItsAnswerToOursIsFollowed(t *testing.T) {
 	elsewhere := b.phone()
 	update := k.want("UPDATE")
 	k.send(update.reply("200 OK", "", "Contact: <sip:new@"+elsewhere.self+">\nSession-Expires: 90;refresher=uac\n"))
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(forAMoment); ; time.Sleep(time.Millisecond) {
 		l.mu.Lock()
 		there := l.target.User == "new"
 		l.mu.Unlock()

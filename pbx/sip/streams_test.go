@@ -103,7 +103,7 @@ func TestAPhoneThatAsksByBlankLinesForASignOfLifeGetsOne(t *testing.T) {
 // pongsAmong counts the line ends among so many answers without a body.
 func pongsAmong(t *testing.T, conn net.Conn, answers int) (pongs int) {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(forAMoment))
 	var got strings.Builder
 	for buf := make([]byte, 1); strings.Count(got.String(), "Supported: timer\r\n\r\n") < answers; {
 		if _, err := io.ReadFull(conn, buf); err != nil {

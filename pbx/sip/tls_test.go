@@ -263,7 +263,7 @@ func TestACarriersCertificateIsChecked(t *testing.T) {
 				m := carrier.want("OPTIONS")
 				carrier.send(m.reply("200 OK", "a", ""))
 			}
-			for deadline := time.Now().Add(10 * time.Second); b.Trunks()[0].Since.IsZero() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(forAMoment); b.Trunks()[0].Since.IsZero() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			}
 			if s := b.Trunks()[0]; s.Up != (c.says == "") || !strings.Contains(s.LastError, c.says) {
 				t.Errorf("state %+v, want %q", s, c.says)
