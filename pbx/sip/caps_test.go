@@ -126,7 +126,7 @@ func TestEveryCapAnswers503WithRetryAfter(t *testing.T) {
 				t.Errorf("got\n%s", m)
 			}
 			room()
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(forAMoment); ; time.Sleep(5 * time.Millisecond) {
 				m := c.more(b)
 				if outcome(m) < "3" {
 					break
