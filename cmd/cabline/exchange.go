@@ -194,6 +194,7 @@ func (x *exchange) sipConfig() (sip.Config, error) {
 		Country:  x.cfg.Firm.Country,
 		DNS:      nameServers(x.cfg),
 		Accounts: x.account,
+		Devices:  x.store,
 		Gate:     x.gate,
 		Exchange: x.board,
 		Alarm:    x.metrics.MaskingAlarm,

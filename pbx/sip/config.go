@@ -31,7 +31,8 @@ type Config struct {
 
 	// Accounts returns an operator's HA1: MD5(login:realm:password) in hex.
 	Accounts func(login string) (ha1 string, ok bool)
-	Gate     *gate.Gate // keeps out who guesses passwords; nil: one of its own
+	Devices  pbx.Devices // remembers registrations beyond a restart; nil: they are forgotten
+	Gate     *gate.Gate  // keeps out who guesses passwords; nil: one of its own
 	Exchange Exchange
 
 	// Alias reads what operators dial who see no numbers; nil: numbers only.

@@ -190,9 +190,7 @@ func (s *Server) pathBack(req wire.Message, fromTrunk bool) (path, error) {
 // pathTo is the path to a trunk's gateway, which we call first.
 func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort, whom *trust) (path, error) {
 	p := path{network: strings.ToUpper(network), trust: whom, peer: peer.Addr().Unmap()}
-	var local netip.AddrPort
-	switch network {
-	case "udp":
+	if network == "udp" {
 		for _, socket := range s.udp {
 			if socket.addr.Addr().Is4() != peer.Addr().Is4() {
 				continue
@@ -202,25 +200,25 @@ func (s *Server) pathTo(ctx context.Context, network string, peer netip.AddrPort
 			case <-ctx.Done():
 				return path{}, context.Cause(ctx)
 			}
-			local = socket.addr
-			p.socket = wire.Addr{IP: local.Addr().AsSlice(), Port: int(local.Port())}
-			break
+			return s.datagrams(socket.addr, peer, true), nil
 		}
-		if !local.IsValid() {
-			return path{}, fmt.Errorf("no %s address to be reached at from %s: %w", network, peer, pbx.ErrUnreachable)
-		}
-	default:
-		ours, err := s.connect(ctx, p.network, peer, whom)
-		if err != nil {
-			return path{}, err
-		}
-		local = ours
-		if d := s.doorFor(network, peer.Addr()); d != nil {
-			local = netip.AddrPortFrom(ours.Addr(), d.addr().Port())
-		}
+		return path{}, fmt.Errorf("no %s address to be reached at from %s: %w", network, peer, pbx.ErrUnreachable)
+	}
+	local, err := s.connect(ctx, p.network, peer, whom)
+	if err != nil {
+		return path{}, err
+	}
+	if d := s.doorFor(network, peer.Addr()); d != nil {
+		local = netip.AddrPortFrom(local.Addr(), d.addr().Port())
 	}
 	p.bind, p.here, p.port = local.Addr(), s.advertised(local.Addr(), peer.Addr(), true), int(local.Port())
 	return p, nil
+}
+
+// datagrams is the path from a UDP socket of ours to a peer.
+func (s *Server) datagrams(local, peer netip.AddrPort, isTrunk bool) path {
+	return path{network: "UDP", socket: wire.Addr{IP: local.Addr().AsSlice(), Port: int(local.Port())}, bind: local.Addr(), peer: peer.Addr().Unmap(),
+		here: s.advertised(local.Addr(), peer.Addr(), isTrunk), port: int(local.Port())}
 }
 
 // advertised is the address the peer finds us at: the public one towards

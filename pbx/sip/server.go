@@ -39,6 +39,7 @@ type Server struct {
 
 	digest    *digester
 	register  *registrar
+	unkept    unkept
 	cancels   cancels // that came before their INVITE
 	strangers strangers
 	dropped   atomic.Uint64
@@ -63,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener(),
 		opened: map[string]*opened{"TCP": newOpened(), "TLS": newOpened()}}
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
-	s.register = newRegistrar(s.cfg.Exchange.SetOnline)
+	s.register, s.unkept = newRegistrar(s.cfg.Exchange.SetOnline), newUnkept()
 	s.legs.init()
 	for _, t := range s.cfg.Trunks {
 		trunk, err := newTrunk(t)
@@ -140,7 +141,13 @@ func (s *Server) Serve(ctx context.Context) error {
 		defer s.work.done()
 		s.receive(calls, req, tx)
 	})
+	var back map[string]bool
+	if s.cfg.Devices != nil {
+		back = s.restore(calls) // before anything newer is read
+		s.work.Go(func() { s.keep(calls) })
+	}
 	ended, readers := s.read(calls)
+	s.work.Go(func() { s.welcomeBack(calls, back) })
 	s.work.Go(func() { s.expire(calls) })
 	for _, t := range s.trunks {
 		if t.Target != "" {

@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -152,6 +154,29 @@ func TestBaresipAsAnOperatorsPhone(t *testing.T) {
 			leaves(t, driver)
 		})
 	}
+}
+
+// It registers every ten minutes, and so not again in this test.
+func TestASoftphoneRingsAfterAKilledExchangeIsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, baresipOffice)
+	anna := w.softphone(t, "anna", "udp", "", 1000)
+	until(t, "the registration is on disk", func() bool {
+		wal, _ := os.ReadFile(filepath.Join(w.Data, "cabline.db-wal"))
+		return bytes.Contains(wal, []byte("sip:anna-"))
+	})
+	w.Kill(t)
+	w.Restart(t)
+	call, err := w.client.Call(menuLine)
+	check(t, err)
+	anna.tells("CALL_INCOMING")
+	anna.do("accept", "")
+	anna.talks(call)
+	if n := strings.Count(anna.said.String(), "200 OK () [1 binding]"); n != 1 {
+		t.Errorf("it has registered %d times", n)
+	}
+	check(t, call.HangUp())
+	anna.tells("CALL_CLOSED")
 }
 
 func TestAnOperatorWithBaresipHandsAClientOver(t *testing.T) {
