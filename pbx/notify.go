@@ -310,6 +310,7 @@ func (a *Autodial) answer(ctx context.Context, call *Call, client Leg, t *told, 
 	a.move(ctx, t.State, &t.NoticeRecord, "answer: "+string(said))
 	a.Board.said.add(Said{OrderID: t.OrderID, Phone: t.Order.Phone, Answer: said, At: time.Now()})
 	a.Board.changes.signal()
+	time.AfterFunc(saidFor, a.Board.changes.signal) // whoever shows it takes it away
 	reply := map[ClientAnswer]prompts.ID{AnswerCancel: prompts.AnswerCancelled, AnswerKeepLooking: prompts.AnswerLooking}[said]
 	if reply == "" {
 		reply = prompts.AnswerPassedOn

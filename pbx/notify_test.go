@@ -131,6 +131,24 @@ func TestAKeyDoesWhatItSays(t *testing.T) {
 	}
 }
 
+func TestOperatorsSeeAClientsAnswerForTenMinutesAndAreToldWhenItGoes(t *testing.T) {
+	runAutodial(t, func(t *testing.T, a *autodial) {
+		a.Answers = &taker{}
+		a.clientAnswers(3*time.Second, func(_ int, l *pbxtest.Leg) { time.Sleep(time.Second); l.Press("3") })
+		a.news(t, "arrived", 1)
+		time.Sleep(5 * time.Minute)
+		said := a.board.Said()
+		if len(said) != 1 || said[0].Answer != pbx.AnswerComingOut || said[0].OrderID != "42" || said[0].Phone != clientPhone {
+			t.Fatalf("said %+v", said)
+		}
+		goes := a.board.Changed()
+		<-goes
+		if since := time.Since(said[0].At); len(a.board.Said()) > 0 || since != 10*time.Minute {
+			t.Errorf("after %s there is %+v", since, a.board.Said())
+		}
+	})
+}
+
 func TestANoticeIsACallOfItsOwnKind(t *testing.T) {
 	runAutodial(t, func(t *testing.T, a *autodial) {
 		a.clientAnswers(3*time.Second, nil)

@@ -38,7 +38,7 @@ func (a *answersSaid) add(s Said) {
 func (s *Switchboard) Said() []Said {
 	s.said.mu.Lock()
 	defer s.said.mu.Unlock()
-	old := slices.IndexFunc(s.said.last, func(a Said) bool { return time.Since(a.At) > saidFor })
+	old := slices.IndexFunc(s.said.last, func(a Said) bool { return time.Since(a.At) >= saidFor })
 	if old >= 0 {
 		s.said.last = s.said.last[:old:old]
 	}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { tables, translator } from '../src/i18n/index.ts';
 import { hasNumber, missed } from '../src/logic/history.ts';
-import { stepText } from '../src/logic/steps.ts';
+import { noticeStepText, stepText } from '../src/logic/steps.ts';
 import { story, type Scene } from '../src/logic/story.ts';
 import { readProblem } from '../src/net/api.ts';
 import type { CDR } from '../src/net/types.ts';
@@ -30,6 +30,20 @@ const steps: [string, string][] = [
   ['operator anna dials', 'оператор anna набирает номер'], ['ended: hung up', 'конец: положили трубку'], ['a step of next year', 'a step of next year'],
 ];
 for (const [step, text] of steps) test(`the step "${step}" is told in Russian`, () => assert.equal(stepText(ru, step), text));
+
+// What pbx/notify.go, autodial.go, incall.go and store/notices.go write.
+const journal: [string, string][] = [
+  ['to be told', 'поставлено в очередь'], ['no calls about this status', 'об этом статусе не звоним'], ['the client wants no calls', 'клиент просил не звонить'],
+  ['by arrived', 'заказ уже «Машина ждёт»'], ['superseded by arrived', 'заказ уже «Машина ждёт»'], ['call 2', 'звонок 2'],
+  ['busy; again in 1m0s', 'занято, ещё раз через 1:00'], ['no answer; again in 1h0m5s', 'не ответили, ещё раз через 1:00:05'], ['hung up', 'положили трубку'],
+  ['completed', 'клиент ничего не нажал'], ['heard', 'клиент дослушал до конца'], ['key: coming_out', 'клиент нажал: выхожу'], ['answer: cancel', 'клиент ответил: отменить заказ'],
+  ['read from the dispatch system; no calls about this status', 'прочитано в диспетчерской: об этом статусе не звоним'],
+  ['the exchange ended while it was speaking', 'станция остановилась («говорим»), звоним ещё раз'],
+  ['the exchange ended while it was speaking, for the second time', 'станция остановилась во второй раз («говорим»)'],
+  ['busy; again in 1m0s; arrived came meanwhile', 'занято, ещё раз через 1:00; тем временем заказ стал «Машина ждёт»'],
+  ['a step of next year', 'a step of next year'],
+];
+for (const [step, text] of journal) test(`the journal's "${step}" is told in Russian`, () => assert.equal(noticeStepText(ru, step), text));
 
 const idle: Scene = { asking: false, client: { line: 'up', phase: 'none' }, driver: { line: 'up', phase: 'none' }, operator: 'none', state: '', order: { status: 'x', hasDriver: true } };
 const talking = { line: 'up', phase: 'talking' } as const;

@@ -1,6 +1,7 @@
 // Pictures of every page and state, to be looked at by a person: node test/shots.mjs FOLDER [name…]
 import { mkdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
+import { answers } from './mock/fixtures.mjs';
 import { startMock } from './mock/server.mjs';
 
 const [folder = 'build/shots', ...only] = process.argv.slice(2);
@@ -84,7 +85,6 @@ await scene('07-server-down', async ({ page, mock }) => {
   await state(page, 'free'); mock.broken = true; for (const s of mock.streams) s.destroy(); mock.sip.drop(); await state(page, 'dead');
 }, { quiet: true });
 await scene('08-socket-down', async ({ page, mock }) => { await state(page, 'free'); mock.sip.sockets.handleUpgrade = (q, socket) => socket.destroy(); mock.sip.drop(); await state(page, 'dead'); }, { quiet: true });
-await scene('09-refused', async ({ page }) => { await state(page, 'dead'); }, { login: false, quiet: true, path: '/?refused' });
 await scene('10-ringing-order', async (tools) => { await ring(tools, tools.mock.orders[1]); });
 await scene('11-ringing-new', async (tools) => { await ring(tools, null, '+79231112233'); });
 await scene('12-ringing-light', async (tools) => { await ring(tools, tools.mock.orders[1]); }, { settings: { 'cabline.theme': 'light' } });
@@ -101,6 +101,9 @@ await scene('15-keypad-hold', async (tools) => {
   await ring(tools, tools.mock.orders[1]); await tools.id('answer').click();
   await tools.page.waitForSelector('[data-testid=phone][data-phase=talking]'); await tools.id('keypad').click(); await tools.id('key-5').click();
   await tools.id('hold').click(); await tools.page.waitForSelector('[data-held=true]');
+});
+await scene('16-lost-item', async (tools) => {
+  await ring(tools, tools.mock.orders[1]); await tools.id('answer').click(); await tools.id('lost-item').click(); await tools.id('lost-until').waitFor();
 });
 await scene('16-server-error-field', async (tools) => {
   await ring(tools, tools.mock.orders[1]); await tools.id('answer').click();
@@ -129,6 +132,9 @@ await scene('23-orders-new-light', async ({ id }) => { await id('new-order').cli
 await scene('24-calls', async ({ page }) => { await page.waitForSelector('[data-testid=call-k5]'); }, { path: '/calls' });
 await scene('25-calls-open', async ({ id }) => { await id('call-k5').click(); }, { path: '/calls' });
 await scene('26-calls-en-light', async ({ id }) => { await id('call-k4').click(); }, { path: '/calls', settings: { 'cabline.theme': 'light', 'cabline.language': 'en' } });
+await scene('27-notices', async ({ page }) => { await page.waitForSelector('[data-testid=notice-109]'); }, { path: '/notices' });
+await scene('28-notices-open', async ({ page, id }) => { await id('notice-104').getByText('занято').click(); await page.waitForSelector('[data-testid=journal-104] li'); }, { path: '/notices' });
+await scene('29-answers', async ({ page, mock }) => { await state(page, 'free'); mock.floor.answers = answers(); mock.tell(); await page.waitForSelector('[data-testid=answers]'); });
 
 const demoUp = (page) => page.waitForFunction(() => window.cabline?.client?.phone?.line === 'up' && window.cabline?.driver?.phone?.line === 'up' && window.cabline?.operator?.phone?.line === 'up', null, { timeout: 10000 });
 await scene('30-demo', async ({ page, mock }) => { mock.live = []; await demoUp(page); }, { path: '/demo', login: false, quiet: true });

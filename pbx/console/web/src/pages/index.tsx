@@ -87,8 +87,14 @@ function useKeys(desk: Desk): void {
         case 'hold': return desk.phone.hold(!call?.held);
       }
     };
+    // Dictation and keyboards on a screen write without a key going down.
+    const onInput = () => { lastTyped.current = Date.now(); };
     window.addEventListener('keydown', onKey, { capture: true });
-    return () => window.removeEventListener('keydown', onKey, { capture: true });
+    window.addEventListener('input', onInput, { capture: true });
+    return () => {
+      window.removeEventListener('keydown', onKey, { capture: true });
+      window.removeEventListener('input', onInput, { capture: true });
+    };
   }, []);
 }
 

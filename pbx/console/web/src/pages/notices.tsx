@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState } from 'preact/hooks';
 import { errorText } from '../desk/cards.ts';
 import { word } from '../i18n/index.ts';
 import { clock, dayUnlessToday } from '../logic/format.ts';
+import { noticeStepText } from '../logic/steps.ts';
 import { Api } from '../net/api.ts';
 import { noticeStates, type Me, type Notice, type NoticeStep, type OptOut } from '../net/types.ts';
 import { Header } from '../ui/Header.tsx';
@@ -77,7 +78,6 @@ function Notices(props: { me: Me }) {
 function Row(props: { notice: Notice; now: number; open: boolean; onOpen: () => void }) {
   const t = useT();
   const { notice } = props;
-  const tone = notice.state === 'delivered' ? 'good' : notice.ended && !['superseded', 'dropped'].includes(notice.state) ? 'bad' : '';
   return (
     <>
       <tr class={`row opens ${props.open ? 'open' : ''}`} tabIndex={0} aria-expanded={props.open} data-testid={`notice-${notice.id}`} data-state={notice.state}
@@ -87,7 +87,7 @@ function Row(props: { notice: Notice; now: number; open: boolean; onOpen: () => 
         <td>{word(t, 'status', notice.status)}</td>
         <td class="nowrap"><PhoneLink phone={notice.phone} /></td>
         <td>
-          <span class={`result ${tone}`}>{word(t, 'notice', notice.state)}</span>
+          <span class={`result ${tone(notice.state)}`}>{word(t, 'notice', notice.state)}</span>
           {notice.due && <span class="muted"> · {clock(notice.due, true)}</span>}
           {notice.machine && <div class="small muted">{t('notices.machine')}</div>}
         </td>
@@ -99,6 +99,9 @@ function Row(props: { notice: Notice; now: number; open: boolean; onOpen: () => 
   );
 }
 
+const untold = ['busy', 'no_answer', 'rejected', 'unreachable', 'hung_up', 'failed'];
+const tone = (state: string) => (state === 'delivered' ? 'good' : untold.includes(state) ? 'bad' : '');
+
 /** The journal is written before each step is taken: what it has is what happened. */
 function Journal(props: { id: number; state: string }) {
   const t = useT();
@@ -107,9 +110,9 @@ function Journal(props: { id: number; state: string }) {
     void api.notice(props.id).then((found) => setSteps(found.journal ?? [])).catch(() => {});
   }, [props.id, props.state]);
   return (
-    <ul class="steps" data-testid={`journal-${props.id}`}>
+    <ul class="steps journal" data-testid={`journal-${props.id}`}>
       {steps.map((step, i) => (
-        <li key={i} data-state={step.state}><span class="time muted">{clock(step.at, true)}</span><span>{word(t, 'notice', step.state)} <span class="muted">{step.what}</span></span></li>
+        <li key={i} data-state={step.state}><span class="time muted">{clock(step.at, true)}</span><span class={`result ${tone(step.state)}`}>{word(t, 'notice', step.state)}</span><span>{noticeStepText(t, step.what)}</span></li>
       ))}
     </ul>
   );

@@ -118,10 +118,10 @@ function Who({ desk, call }: { desk: Desk; call: Call }) {
   const t = useT();
   const { open } = useStore(desk.cards);
   const card = call.id ? open.find((each) => each.callId === call.id) : undefined;
-  const about = [card?.draft.client_name || call.name, card?.draft.branch, card?.line && t('call.line', { line: phoneText(card.line) })];
+  const about = [card?.driver ? t('card.driver') : card?.draft.client_name || call.name, card?.draft.branch, card?.line && t('call.line', { line: phoneText(card.line) })];
   return (
     <>
-      <p class="number-big" data-testid="call-number" data-number={call.number}>{phoneText(card?.draft.phone || call.number) || t('call.withheld')}</p>
+      <p class="number-big" data-testid="call-number" data-number={call.number}>{phoneText(call.number) || t('call.withheld')}</p>
       <p class="muted about">{about.filter((part) => part && part !== call.number).join(' · ') || '\u00a0'}</p>
     </>
   );

@@ -37,8 +37,9 @@ export function Side(props: { floor: Floor | null; stale: boolean; login: string
             {props.floor!.answers.map((each) => (
               <li key={each.order_id + each.at} data-testid={`answer-${each.order_id}`} data-answer={each.answer}>
                 <PhoneLink phone={each.phone} />
-                <span>{word(t, 'answer', each.answer)}</span>
-                <span class="small muted">{t('calls.order')} {each.order_id} · {clock(each.at)}</span>
+                <span class="time muted">{clock(each.at)}</span>
+                <span class={`said ${each.answer}`}>{word(t, 'answer', each.answer)}</span>
+                <span class="small muted">{t('card.order', { id: each.order_id })}</span>
               </li>
             ))}
           </ul>

@@ -35,7 +35,36 @@ export const floor = () => ({
     { call_id: 'c7', phone: '+79139998877', line: '+74950000000', branch: 'Центр', since: ago(48) },
     { call_id: 'c8', phone: '', line: '+74950000000', branch: 'Север', since: ago(6) },
   ],
+  answers: [],
 });
+
+export const answers = () => [
+  { order_id: '47', phone: '+79231112233', answer: 'cancel', at: ago(40) },
+  { order_id: '45', phone: '+79139998877', answer: 'five_minutes', at: ago(150) },
+  { order_id: '44', phone: '+79045556677', answer: 'coming_out', at: ago(400) },
+  { order_id: '41', phone: '+79045550000', answer: 'keep_looking', at: ago(560) },
+];
+
+const notice = (id, state, phone, more = {}) => ({
+  id, order_id: String(id - 60), status: 'arrived', version: 2, phone, line: '+74950000000', source: 'order book', at: ago((110 - id) * 300), state, due: null,
+  tries: 1, call_id: 'n1', answer: '', machine: false, ended: ['waiting', 'dialling', 'speaking'].includes(state) ? null : ago(60), ...more,
+});
+export const notices = () => [
+  notice(109, 'waiting', '+79231112233', { status: 'no_driver', tries: 1, due: ago(-50) }),
+  notice(108, 'dialling', '+79161234567', { status: 'accepted' }),
+  notice(107, 'speaking', '+79139998877'),
+  notice(106, 'delivered', '+79045556677', { answer: 'coming_out' }),
+  notice(105, 'delivered', '+79045556678', { machine: true, tries: 2 }),
+  notice(104, 'busy', '+79231112200', { tries: 3 }),
+  notice(103, 'dropped', '+79231112201', { status: 'in_progress', tries: 0 }),
+  notice(102, 'superseded', '+79231112202', { status: 'late', tries: 0 }),
+  notice(101, 'delivered', '+79231112203', { status: 'no_driver', answer: 'cancel' }),
+];
+export const journals = {
+  104: [['waiting', 'to be told'], ['dialling', 'call 1'], ['waiting', 'busy; again in 1m0s'], ['dialling', 'call 2'], ['waiting', 'no answer; again in 3m0s'], ['dialling', 'call 3'], ['busy', 'busy']],
+  103: [['dropped', 'no calls about this status']],
+};
+export const optOuts = () => [{ phone: '+79231110000', since: ago(90_000), note: 'попросил 14 ноября' }];
 
 export const orders = () => [
   order('47', 'new', '+79231112233', { pickup: 'Ленина 12, подъезд 3', dropoff: 'Аэропорт, терминал А', tariff: 'Комфорт', created: ago(120) }),

@@ -7,7 +7,7 @@ import { SipRelay } from './sip.mjs';
 
 const policy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 const types = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', txt: 'text/plain' };
-const pages = { '/': 'index.html', '/orders': 'orders.html', '/calls': 'calls.html', '/demo': 'demo.html' };
+const pages = { '/': 'index.html', '/orders': 'orders.html', '/calls': 'calls.html', '/notices': 'notices.html', '/demo': 'demo.html' };
 
 export async function startMock(port = 0) {
   const sip = new SipRelay();
@@ -61,7 +61,7 @@ async function answer(mock, request, response) {
 
 function api(mock, route, url, body, json, response) {
   const mine = mock.floor.operators[0];
-  const [, id] = /\/(?:orders|calls)\/([^/]+)/.exec(url.pathname) ?? [];
+  const [, id] = /\/(?:orders|calls|notices)\/([^/]+)/.exec(url.pathname) ?? [];
   switch (route.replace(id ?? '\0', ':id')) {
     case 'GET /console/api/me': return json(200, fixtures.me);
     case 'POST /console/api/logout': mock.loggedIn = false; return json(204);
@@ -83,6 +83,13 @@ function api(mock, route, url, body, json, response) {
     case 'PATCH /api/v1/orders/:id': return save(mock, mock.orders.find((each) => each.id === id), body, json, 200);
     case 'GET /api/v1/calls': return json(200, { calls: mock.live });
     case 'GET /api/v1/cdrs': return json(200, { cdrs: mock.cdrs, next: '' });
+    case 'PUT /api/v1/orders/:id/lost-item': return json(200, { order_id: id, until: body.open ? new Date(Date.now() + 86_400_000).toISOString() : null });
+    case 'GET /api/v1/notices': return json(200, { notices: fixtures.notices() });
+    case 'GET /api/v1/notices/:id': return json(200, {
+      notice: fixtures.notices().find((each) => String(each.id) === id),
+      journal: (fixtures.journals[id] ?? []).map(([state, what]) => ({ at: new Date().toISOString(), state, what })),
+    });
+    case 'GET /api/v1/opt-outs': return json(200, { opt_outs: fixtures.optOuts() });
     case 'POST /api/v1/connect': return json(202, { id: 'x1', state: 'calling_client' });
     default: return json(404, { title: 'Not Found', detail: `no such path: ${url.pathname}` });
   }
