@@ -54,7 +54,7 @@ func newForeign(t *testing.T, kind, notices string) *foreign {
   by_phone: {url: "` + server.URL + `/find?tel={phone}", within: found}, by_driver: {url: "` + server.URL + `/find?tel={phone}", within: found},
   by_id: {url: "` + server.URL + `/rides/{order_id}"}, events: {request: {url: "` + server.URL + `/events"}},
   order: {id: ride, status: stage, phone: who.tels.0, driver: car.tel, color: car.colour, mark: car.make, model: car.model, plate: car.plate, minutes: car.minutes},
-  statuses: [{word: ON_THE_WAY, status: accepted}, {word: AT_PLACE, status: arrived}, {word: CANCELLED, status: refused}],
+  statuses: [{theirs: ON_THE_WAY, status: accepted}, {theirs: AT_PLACE, status: arrived}, {theirs: CANCELLED, status: refused}],
   answers: [{answer: cancel, request: {url: "` + server.URL + `/rides/{order_id}/cancel", method: POST, ok: accepted}}]}}`,
 	}[kind]
 	firm := strings.Replace(Firm, "dispatch: {kind: orderbook, token: dispatch-token}", "dispatch: "+dispatch+"\nnotices: {enabled: "+notices+"}", 1)
