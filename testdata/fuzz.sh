@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 fuzz() { # TIME FILE TARGET
 	local dir said
 	dir=./$(dirname "$2")
-	if said=$(go test -tags "$TAGS" -run '^$' -fuzz "^$3\$" -fuzztime "$1" -parallel 1 "$dir" 2>&1 </dev/null); then
+	if said=$(go test -tags "$TAGS" -run '^$' -fuzz "^$3\$" -fuzztime "$1" -fuzzminimizetime 1s -parallel 1 "$dir" 2>&1 </dev/null); then
 		echo "$3 in $dir: $(grep -o 'execs: [0-9]*' <<<"$said" | tail -1)"
 	elif grep -q 'context deadline exceeded' <<<"$said" && ! grep -q 'Failing input written' <<<"$said"; then
 		# Before Go 1.27 the end of the time itself may count as a failure: go.dev/issue/75804.
