@@ -178,15 +178,21 @@ func (f *phone) write(p rtp.Packet) {
 // hum says frames of a tone, in the codec of the packet's payload type.
 func (f *phone) hum(hz float64, frames int) {
 	f.t.Helper()
+	f.humIn(hz, frames, 160)
+}
+
+// humIn does so in packets of so many samples.
+func (f *phone) humIn(hz float64, frames, size int) {
+	f.t.Helper()
 	for k := range frames {
-		payload := make([]byte, 160)
+		payload := make([]byte, size)
 		for i := range payload {
-			s := sample(hz, k*160+i)
+			s := sample(hz, k*size+i)
 			if payload[i] = g711.EncodeALaw(s); f.packet.PayloadType == 0 {
 				payload[i] = g711.EncodeMuLaw(s)
 			}
 		}
-		f.say(payload, 160)
+		f.say(payload, uint32(size))
 	}
 }
 

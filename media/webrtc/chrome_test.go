@@ -212,7 +212,7 @@ func (c *chrome) WriteRTP(p *media.Packet) {
 func (c *chrome) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, error) {
 	c.out = ctx.WriteStream()
 	for _, codec := range ctx.CodecParameters() {
-		if codec.MimeType == pion.MimeTypePCMA || codec.MimeType == pion.MimeTypePCMU {
+		if slices.Contains([]string{pion.MimeTypePCMA, pion.MimeTypePCMU, pion.MimeTypeOpus}, codec.MimeType) {
 			return codec, nil
 		}
 	}
