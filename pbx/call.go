@@ -36,6 +36,10 @@ type Call struct {
 	// news tells whoever waits in the call that there is a notice for the client.
 	news chan struct{}
 
+	recorder Recorder // nil: nothing is recorded
+	tapes    []Tape   // of all its talks
+	tape     taping   // of the talk under way
+
 	talks   *talks
 	seen    atomic.Pointer[view]
 	masking Masking
@@ -129,15 +133,16 @@ func (s *Switchboard) run(ctx context.Context, kind Kind, line Line, story func(
 
 func (s *Switchboard) newCall(kind Kind, line Line) *Call {
 	call := &Call{
-		cdr:     CDR{ID: rand.Text()[:12], Kind: kind, Line: line.Number, Branch: line.Branch, Started: time.Now()},
-		line:    line,
-		voice:   s.voice(line.Language),
-		news:    make(chan struct{}, 1),
-		masking: s.Masking,
-		public:  func(number Phone) bool { _, ours := s.line(number); return ours },
-		changed: s.changes.signal,
-		talks:   &s.talks,
-		tell:    s.Tell,
+		cdr:      CDR{ID: rand.Text()[:12], Kind: kind, Line: line.Number, Branch: line.Branch, Started: time.Now()},
+		line:     line,
+		voice:    s.voice(line.Language),
+		news:     make(chan struct{}, 1),
+		masking:  s.Masking,
+		public:   func(number Phone) bool { _, ours := s.line(number); return ours },
+		changed:  s.changes.signal,
+		talks:    &s.talks,
+		recorder: s.Recorder,
+		tell:     s.Tell,
 	}
 	call.show()
 	return call
@@ -192,6 +197,9 @@ func (s *Switchboard) finish(ctx context.Context, call *Call, err error) {
 	}
 	if saved := s.Store.SaveCDR(last, cdr); saved != nil {
 		log.Error().Err(saved).Msg("save CDR")
+	}
+	for _, tape := range call.tapes {
+		tape.CallEnded(cdr)
 	}
 	s.live.remove(cdr.ID)
 	if s.Notices != nil {

@@ -16,7 +16,8 @@ type Event struct {
 	CDR     *CDR          // call events: the call as it stood
 	Notice  *NoticeReport // notice events
 	Answer  ClientAnswer  // EventClientAnswer
-	File    string        // EventRecording: where the recording is fetched
+	// Recording is what EventRecording tells of, when the call is over: CDR is whole.
+	Recording *Recording
 }
 
 // EventKind is what happened.
@@ -28,7 +29,7 @@ const (
 	EventCallStarted  EventKind = "call_started"
 	EventCallAnswered EventKind = "call_answered" // by a person: a driver, an operator, a target
 	EventCallEnded    EventKind = "call_ended"
-	EventRecording    EventKind = "recording_ready" // nothing posts it yet: nothing is recorded
+	EventRecording    EventKind = "recording_ready" // of one talk of the call, when that is over
 	EventNotice       EventKind = "notice"          // a notice was begun, delivered or given up
 	EventClientAnswer EventKind = "client_answer"
 )

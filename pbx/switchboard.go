@@ -39,6 +39,9 @@ type Switchboard struct {
 	// CDR, in Store.
 	Tell func(Event)
 
+	// Recorder keeps what is said in talks; nil: nothing is.
+	Recorder Recorder
+
 	desk    desk
 	said    answersSaid
 	live    liveCalls

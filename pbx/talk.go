@@ -26,6 +26,7 @@ const missedAfter = 10 * time.Second
 // neither is heard any more; or *referred.
 func (c *Call) join(ctx context.Context, a, b Leg) error {
 	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
+	defer c.taped(ctx, a, b)()
 	started := time.Now()
 	defer func() { c.cdr.Talked += time.Since(started) }()
 
@@ -85,7 +86,7 @@ func (c *Call) hear(ctx context.Context, a, b Leg, missed <-chan Leg, claims <-c
 	case bHolds:
 		defer sounding(ctx, a, nil, media.Speech{c.voice.Music()}).stop()
 	default:
-		defer media.Cross(a.Audio(), b.Audio())()
+		defer c.cross(a, b)()
 	}
 	select {
 	case <-aChanges:

@@ -14,6 +14,7 @@ import (
 func (s *Switchboard) converse(ctx context.Context, call *Call, party, operator Leg) error {
 	ctx, done := attend(ctx, party)
 	defer done()
+	defer call.taped(ctx, party, operator)()
 	defer s.desk.occupy(party.Record().Operator, call.cdr.ID)() // where colleagues talk
 	for {
 		free := s.desk.occupy(operator.Record().Operator, call.cdr.ID)

@@ -23,6 +23,7 @@ import (
 	"cabline/pbx/console"
 	"cabline/pbx/console/web"
 	"cabline/pbx/gate"
+	"cabline/pbx/recordings"
 	"cabline/pbx/sip"
 	"cabline/pbx/store"
 	"cabline/prompts"
@@ -41,6 +42,7 @@ type exchange struct {
 	sip      *sip.Server
 	metrics  *console.Metrics
 	gate     *gate.Gate // of SIP and the console
+	recorded *recordings.Recordings
 
 	certificates certificates
 }
@@ -59,6 +61,7 @@ func build(cfg *config.Config) (x *exchange, err error) {
 	if x.dispatch, err = x.connectDispatch(); err != nil {
 		return x, err
 	}
+	x.recorded = x.keepRecordings()
 	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Clock: x.clock}); err != nil {
 		return x, fmt.Errorf("rtp: %w", err)
 	}
@@ -94,6 +97,7 @@ func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.S
 	g.Go(func() error { x.certificates.watch(ctx); return nil })
 	g.Go(func() error { return x.dispatch.serve(ctx) })
 	g.Go(func() error { x.forget(ctx); return nil })
+	g.Go(func() error { x.recorded.Serve(ctx); return nil })
 	g.Go(func() error {
 		if err := server.Serve(pages); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)
@@ -118,6 +122,9 @@ func (x *exchange) close() error {
 		x.relay.Close()
 	}
 	x.clock.Close()
+	if x.recorded != nil {
+		x.recorded.Close()
+	}
 	if x.store != nil {
 		errs = append(errs, x.store.Close())
 	}
@@ -160,6 +167,9 @@ func (x *exchange) switchboard() (*pbx.Switchboard, error) {
 	board.SetOperators(operators)
 	board.Notices = x.autodial(board)
 	x.dispatch.tellOf(board, x.metrics.Store)
+	if cfg.Recording.On {
+		board.Recorder = x.recorded
+	}
 	return board, nil
 }
 
@@ -252,6 +262,8 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Noticeboard:   x.board.Notices,
 		Aliases:       x.aliases(),
 		LostItems:     x.board,
+		Recordings:    x.recorded,
+		Listen:        x.cfg.Recording.OperatorsListen,
 		Pages:         web.Files(),
 		Demo:          demo,
 		Mount:         mount,

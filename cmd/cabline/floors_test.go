@@ -14,12 +14,12 @@ import (
 var floors = [][]string{
 	{"media/g711", "media/g722", "media/opus", "media/dtmf", "media/wav", "media/internal/otherhost"}, // bytes and samples; a host for tests
 	{"media"}, // packets, ports, the clock
-	{"media/rtp", "media/webrtc", "prompts/phrase"}, // audio over the wire; the grammar of phrases
+	{"media/rtp", "media/webrtc", "media/recorder", "prompts/phrase"}, // audio over the wire and on the disk; the grammar of phrases
 	{"prompts"}, // the sounds to say
 	{"ivr"},     // menus
 	{"pbx"},     // the words and the stories
 	{"pbx/sip/locate", "pbx/gate", "pbx/store", "pbx/console/web", "dispatchapi/courier"}, // where SIP servers are; who is kept out; what survives; the pages as files; HTTP to systems of others
-	{"dispatchapi/outbox", "dispatchapi/known"},                                           // what dispatch systems are still to be told; what they told
+	{"dispatchapi/outbox", "dispatchapi/known", "pbx/recordings"},                         // what dispatch systems are still to be told; what they told; the talks that are kept
 	{"pbx/sip", "pbx/sip/locate/*", "pbx/console", "pbx/pbxtest", "dispatchapi/*"},        // the world outside
 	{"cmd/internal/siptext"}, // SIP as those outside see it
 	{"cmd/cabline/config", "cmd/cabline/carrier", "cmd/cabline/dispatcher", "cmd/internal/*"}, // what commands are made of

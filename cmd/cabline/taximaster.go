@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +27,7 @@ func (x *exchange) taximaster() (*taximaster.System, error) {
 	set := taximaster.Config{
 		URL: cfg.URL, TAPIKey: cfg.TAPIKey.Reveal(), CommonKey: cfg.CommonKey.Reveal(), Courier: carrier,
 		Country: x.cfg.Firm.Country, Numbers: pbx.Format(cfg.Numbers), DB: x.store,
+		Zone: x.cfg.Firm.Timezone, Recordings: cmp.Or(cfg.Recordings, x.cfg.Recordings()+string(filepath.Separator)),
 		States: map[int]pbx.Status{}, Answers: map[pbx.ClientAnswer]int{},
 	}
 	for _, s := range cfg.States {

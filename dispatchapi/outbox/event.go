@@ -20,7 +20,19 @@ type eventJSON struct {
 	Call    *callJSON   `json:"call,omitempty"`
 	Notice  *noticeJSON `json:"notice,omitempty"`
 	Answer  string      `json:"answer,omitempty"` // coming_out, five_minutes, cancel, keep_looking
-	File    string      `json:"file,omitempty"`
+	File    string      `json:"file,omitempty"` // where the recording is fetched
+
+	Recording *recordingJSON `json:"recording,omitempty"`
+}
+
+type recordingJSON struct {
+	Number  int       `json:"number"`
+	Path    string    `json:"path"` // of the file, below the folder of recordings
+	Started time.Time `json:"started"`
+	Length  float64   `json:"length_seconds"`
+	Size    int64     `json:"size"`
+	Left    string    `json:"left"`
+	Right   string    `json:"right"`
 }
 
 type callJSON struct {
@@ -61,9 +73,13 @@ type noticeJSON struct {
 
 // Encode is an event as webhooks carry it: JSON in UTF-8.
 func Encode(id string, e pbx.Event) ([]byte, error) {
-	out := eventJSON{ID: id, Kind: string(e.Kind), At: e.At.UTC(), CallID: e.CallID, OrderID: e.OrderID, Answer: string(e.Answer), File: e.File}
+	out := eventJSON{ID: id, Kind: string(e.Kind), At: e.At.UTC(), CallID: e.CallID, OrderID: e.OrderID, Answer: string(e.Answer)}
 	if e.CDR != nil {
 		out.Call = encodeCall(*e.CDR)
+	}
+	if r := e.Recording; r != nil {
+		out.File = r.URL
+		out.Recording = &recordingJSON{r.Number, r.File, r.Started.UTC(), seconds(r.Length), r.Size, string(r.Left), string(r.Right)}
 	}
 	if n := e.Notice; n != nil {
 		out.Notice = &noticeJSON{string(n.Status), n.Version, n.Phone.Dialable(), n.Outcome, n.Tries, n.Machine, n.Next}
@@ -92,7 +108,7 @@ func decode(body []byte) (pbx.Event, error) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return pbx.Event{}, err
 	}
-	e := pbx.Event{Kind: pbx.EventKind(in.Kind), CallID: in.CallID, OrderID: in.OrderID, At: in.At, Answer: pbx.ClientAnswer(in.Answer), File: in.File}
+	e := pbx.Event{Kind: pbx.EventKind(in.Kind), CallID: in.CallID, OrderID: in.OrderID, At: in.At, Answer: pbx.ClientAnswer(in.Answer)}
 	if c := in.Call; c != nil {
 		e.CDR = &pbx.CDR{ID: in.CallID, Kind: pbx.Kind(c.Kind), Line: pbx.Phone(c.Line), From: pbx.Phone(c.From), To: pbx.Phone(c.To),
 			OrderID: in.OrderID, Branch: c.Branch, Started: c.Started, Answered: c.Answered, Ended: c.Ended,
@@ -101,6 +117,10 @@ func decode(body []byte) (pbx.Event, error) {
 			e.CDR.Legs = append(e.CDR.Legs, pbx.LegRecord{Party: pbx.Role(l.Party), Number: pbx.Phone(l.Number), Operator: l.Operator,
 				Started: l.Started, Answered: l.Answered, Ended: l.Ended, Cause: l.Cause})
 		}
+	}
+	if r := in.Recording; r != nil {
+		e.Recording = &pbx.Recording{CallID: in.CallID, Number: r.Number, File: r.Path, URL: in.File, Started: r.Started,
+			Length: duration(r.Length), Size: r.Size, Left: pbx.Role(r.Left), Right: pbx.Role(r.Right)}
 	}
 	if n := in.Notice; n != nil {
 		e.Notice = &pbx.NoticeReport{Status: pbx.Status(n.Status), Version: n.Version, Phone: pbx.Phone(n.Phone),

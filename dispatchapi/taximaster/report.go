@@ -41,7 +41,7 @@ func (s *System) report(ctx context.Context, e pbx.Event) error {
 	switch {
 	case e.Kind == pbx.EventNotice && e.Notice != nil:
 		return s.reportNotice(ctx, e)
-	case e.Kind == pbx.EventRecording && e.CDR != nil:
+	case e.Kind == pbx.EventRecording && e.CDR != nil && e.Recording != nil:
 		return s.linkRecord(ctx, e)
 	case e.Kind == pbx.EventClientAnswer:
 		if _, known := s.cfg.Answers[e.Answer]; known {
@@ -75,14 +75,26 @@ func (s *System) linkRecord(ctx context.Context, e pbx.Event) error {
 	if e.CDR.Kind == pbx.KindInbound || e.CDR.Kind == pbx.KindForward {
 		incoming, phone, result = "1", e.CDR.From, "answered"
 	}
-	if e.CDR.Talked == 0 {
-		result = map[string]string{"1": "missed", "0": "no_answer"}[incoming]
+	if handedOver(e.CDR) {
+		result = "transfered"
 	}
-	file := []rune(e.File)
+	file := []rune(s.cfg.Recordings + e.Recording.File)
 	_, err := s.tapi(ctx, http.MethodPost, "create_record_link", params{
-		{"RECORD_DATE", e.CDR.Started.Local().Format("02012006150405")},
-		{"RECORD_LENGTH", strconv.Itoa(int(e.CDR.Talked / time.Second))},
+		{"RECORD_DATE", e.Recording.Started.In(s.cfg.Zone).Format("02012006150405")},
+		{"RECORD_LENGTH", strconv.Itoa(int(e.Recording.Length.Round(time.Second) / time.Second))},
 		{"CALL_ID", e.CallID}, {"PHONE", s.write(phone)},
 		{"FILE_PATH", string(file[:min(len(file), 255)])}, {"CALL_TYPE", incoming}, {"CALL_RESULT", result}})
 	return err
+}
+
+// handedOver says whether the client of a call went from one person of the firm
+// to another.
+func handedOver(cdr *pbx.CDR) bool {
+	people := 0
+	for _, l := range cdr.Legs {
+		if !l.Answered.IsZero() && (l.Party == pbx.RoleOperator || l.Party == pbx.RoleTarget) {
+			people++
+		}
+	}
+	return people > 1 && cdr.Kind == pbx.KindInbound
 }

@@ -37,7 +37,10 @@ type Config struct {
 	Numbers   pbx.Format // how Такси-Мастер writes them; empty: nationally
 	DB        *store.Store
 
-	States  map[int]pbx.Status       // by the ids of the firm's states; wins over what the system says of them
+	States     map[int]pbx.Status // by the ids of the firm's states; wins over what the system says of them
+	Zone       *time.Location     // of the firm
+	Recordings string             // what stands before the name of a recording's file in a link to it
+
 	Answers map[pbx.ClientAnswer]int // the state an order is put into by a client's answer
 }
 

@@ -97,26 +97,31 @@ func parseFormat(b []byte) (Audio, error) {
 // frame is the bytes of one sample of all channels.
 func (a Audio) frame() int { return a.Format.size() * a.Channels }
 
-// headerSize is RIFF and WAVE, a fmt chunk of 18 bytes, the head of data.
-const headerSize = 12 + 8 + 18 + 8
+// HeaderSize is RIFF and WAVE, a fmt chunk of 18 bytes, the head of data.
+const HeaderSize = 12 + 8 + 18 + 8
+
+// Header is what stands before so many bytes of audio in a file.
+func Header(f Format, rate, channels, size int) []byte {
+	le, frame := binary.LittleEndian, f.size()*channels
+	b := make([]byte, 0, HeaderSize)
+	b = append(b, "RIFF"...)
+	b = le.AppendUint32(b, uint32(HeaderSize-8+size+size%2))
+	b = append(b, "WAVEfmt "...)
+	b = le.AppendUint32(b, 18)
+	b = le.AppendUint16(b, uint16(f))
+	b = le.AppendUint16(b, uint16(channels))
+	b = le.AppendUint32(b, uint32(rate))
+	b = le.AppendUint32(b, uint32(rate*frame))
+	b = le.AppendUint16(b, uint16(frame))
+	b = le.AppendUint16(b, uint16(8*f.size()))
+	b = le.AppendUint16(b, 0) // nothing more about the format
+	b = append(b, "data"...)
+	return le.AppendUint32(b, uint32(size))
+}
 
 // Bytes is the audio as a file.
 func (a Audio) Bytes() []byte {
-	le, n := binary.LittleEndian, len(a.Data)
-	b := make([]byte, 0, headerSize+n+n%2)
-	b = append(b, "RIFF"...)
-	b = le.AppendUint32(b, uint32(headerSize-8+n+n%2))
-	b = append(b, "WAVEfmt "...)
-	b = le.AppendUint32(b, 18)
-	b = le.AppendUint16(b, uint16(a.Format))
-	b = le.AppendUint16(b, uint16(a.Channels))
-	b = le.AppendUint32(b, uint32(a.Rate))
-	b = le.AppendUint32(b, uint32(a.Rate*a.frame()))
-	b = le.AppendUint16(b, uint16(a.frame()))
-	b = le.AppendUint16(b, uint16(8*a.Format.size()))
-	b = le.AppendUint16(b, 0) // nothing more about the format
-	b = append(b, "data"...)
-	b = le.AppendUint32(b, uint32(n))
-	b = append(b, a.Data...)
+	n := len(a.Data)
+	b := append(Header(a.Format, a.Rate, a.Channels, n), a.Data...)
 	return append(b, make([]byte, n%2)...)
 }

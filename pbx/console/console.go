@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -62,6 +63,14 @@ type Orders interface {
 	Update(ctx context.Context, id string, change func(*pbx.Order) error) (*pbx.Order, error)
 }
 
+// Recordings are the talks that were recorded; recordings.Recordings has them.
+type Recordings interface {
+	// Recordings are those of a call, in order.
+	Recordings(ctx context.Context, callID string) ([]pbx.Recording, error)
+	// Open is the file of one, or store.ErrNoRecording.
+	Open(ctx context.Context, callID string, number int) (*os.File, pbx.Recording, error)
+}
+
 // Account is an operator who may log in.
 type Account struct {
 	Name     string
@@ -103,6 +112,9 @@ type Config struct {
 	Aliases *pbx.Aliases
 	// LostItems lets client and driver of a ride reach each other.
 	LostItems LostItems
+
+	Recordings Recordings // nil: nothing is recorded
+	Listen     bool       // operators may hear recordings; the token always may
 
 	Metrics       *Metrics                 // nil: made here
 	Ports         func() (taken, free int) // pairs of RTP ports; nil: not told

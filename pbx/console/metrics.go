@@ -35,6 +35,8 @@ type Metrics struct {
 	refused  atomic.Int64
 	notices  *prometheus.CounterVec
 	rang     prometheus.Histogram
+	recorded *prometheus.CounterVec
+	missing  prometheus.Counter
 	quality  quality
 }
 
@@ -69,7 +71,14 @@ func NewMetrics() *Metrics {
 	m.rang = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cabline_notice_ring_seconds",
 		Help:    "Time from when a client was due to be called until the call was sent.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 300}})
-	m.registry.MustRegister(m.notices, m.rang, m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
+	m.recorded = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cabline_recordings_total",
+		Help: "Talks that were recorded: whole, cut (shorter than the talk) or failed (not there). The log says why."}, []string{"result"})
+	m.missing = prometheus.NewCounter(prometheus.CounterOpts{Name: "cabline_recording_packets_missing_total",
+		Help: "Packets that are missing in recordings: the disk was too slow, or they came too late. The calls had them."})
+	for _, result := range []string{"whole", "cut", "failed"} {
+		m.recorded.WithLabelValues(result)
+	}
+	m.registry.MustRegister(m.recorded, m.missing, m.notices, m.rang, m.calls, m.talked, m.packets, m.unsaved, m.lookups, m.requests, m.masking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -127,6 +136,21 @@ func (m *Metrics) MaskingAlarm(sent bool) {
 
 // MaskingAlarms is how many there were.
 func (m *Metrics) MaskingAlarms() (mended, refused int64) { return m.mended.Load(), m.refused.Load() }
+
+// Recorded implements recordings.Watch.
+func (m *Metrics) Recorded(length time.Duration, missing uint64, err error) {
+	result := "whole"
+	switch {
+	case err != nil && length == 0:
+		result = "failed"
+	case err != nil:
+		result = "cut"
+	case length == 0: // over before a sound
+		return
+	}
+	m.recorded.WithLabelValues(result).Inc()
+	m.missing.Add(float64(missing))
+}
 
 // NoticeRang implements pbx.NoticeWatch.
 func (m *Metrics) NoticeRang(_ pbx.NoticeRecord, after time.Duration) {

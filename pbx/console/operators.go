@@ -125,6 +125,7 @@ type meJSON struct {
 	Language string   `json:"language"`
 	Branches []string `json:"branches"`
 	Firm     string   `json:"firm"`
+	Listen   bool     `json:"listen"` // to recordings
 	SIP      sipJSON  `json:"sip"`
 }
 
@@ -137,7 +138,7 @@ type sipJSON struct {
 
 func (c *Console) describe(login string, account Account) meJSON {
 	return meJSON{
-		Login: login, Name: account.Name, Language: c.Language, Branches: listed(account.Branches), Firm: c.Firm,
+		Login: login, Name: account.Name, Language: c.Language, Branches: listed(account.Branches), Firm: c.Firm, Listen: c.Recordings != nil && c.Listen,
 		SIP: sipJSON{URI: "sip:" + login + "@" + c.Domain, Realm: c.Realm, HA1: account.HA1, WS: "/ws"},
 	}
 }

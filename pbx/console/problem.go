@@ -75,6 +75,8 @@ func refused(ctx context.Context, err error) error {
 		return huma.Error404NotFound("no such order")
 	case errors.Is(err, store.ErrNoCDR):
 		return huma.Error404NotFound("no such call")
+	case errors.Is(err, store.ErrNoRecording):
+		return huma.Error404NotFound("no such recording")
 	case errors.Is(err, store.ErrNoNotice):
 		return huma.Error404NotFound("no such notice")
 	case errors.Is(err, store.ErrCursor):

@@ -22,6 +22,9 @@ func (c *Console) routeREST() {
 		c.routeNotices(api)
 	}
 	c.routeLostItems(api)
+	if c.Recordings != nil {
+		c.routeRecordings(api)
+	}
 	document, err := json.MarshalIndent(api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic(err) // it is made of our own types

@@ -31,6 +31,7 @@ type Config struct {
 	Notices   Notices    `yaml:"notices"`
 	Masking   Masking    `yaml:"masking"`
 	Keep      Keep       `yaml:"keep"`
+	Recording Recording  `yaml:"recording"`
 	Prompts   string     `yaml:"prompts"` // folder of own recordings and texts; empty: none
 	Timeouts  Timeouts   `yaml:"timeouts"`
 	Log       Log        `yaml:"log"`
@@ -182,8 +183,9 @@ func Default() *Config {
 		Notices: defaultNotices(),
 		Dispatch: Dispatch{Kind: "orderbook", Gootax: defaultGootax(), Taximaster: Taximaster{Numbers: "national", Oktell: Oktell{Joining: "TMABConnect"}},
 			HTTPJSON: HTTPJSON{Numbers: "e164", Retries: 1, Auth: HTTPAuth{Kind: "none"}}},
-		Masking: defaultMasking(),
-		Keep:    defaultKeep(),
+		Masking:   defaultMasking(),
+		Keep:      defaultKeep(),
+		Recording: defaultRecording(),
 		Timeouts: Timeouts{
 			OrderLookup:  time.Second,
 			KeyWait:      5 * time.Second,

@@ -50,7 +50,7 @@ func Parse(path string, text []byte, env Env) (cfg *Config, warnings Problems, e
 	if len(r.problems) > 0 {
 		return nil, nil, r.problems.sorted()
 	}
-	absolute(filepath.Dir(path), &cfg.Data, &cfg.SIP.Cert, &cfg.SIP.Key, &cfg.Web.Cert, &cfg.Web.Key, &cfg.Prompts,
+	absolute(filepath.Dir(path), &cfg.Data, &cfg.SIP.Cert, &cfg.SIP.Key, &cfg.Web.Cert, &cfg.Web.Key, &cfg.Prompts, &cfg.Recording.Folder,
 		&cfg.Dispatch.Events.TLS.CA, &cfg.Dispatch.Gootax.API.TLS.CA, &cfg.Dispatch.Taximaster.TLS.CA, &cfg.Dispatch.HTTPJSON.TLS.CA)
 	for i := range cfg.Trunks {
 		absolute(filepath.Dir(path), &cfg.Trunks[i].CA)

@@ -15,7 +15,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 	}{
 		{"a key misspelt at the top", "operators:", "oprators:", `11:1: unknown key "oprators"; did you mean "operators"?`},
 		{"a key misspelt inside", "branch: Центр", "brunch: Центр", `9:46: unknown key "brunch"; did you mean "branch"?`},
-		{"a key nothing is like", "rtp:", "xyzzy:", `4:1: unknown key "xyzzy"; known: data, firm, sip, rtp, web, trunks, lines, operators, dispatch, outgoing, notices, masking, keep, prompts, timeouts, log`},
+		{"a key nothing is like", "rtp:", "xyzzy:", `4:1: unknown key "xyzzy"; known: data, firm, sip, rtp, web, trunks, lines, operators, dispatch, outgoing, notices, masking, keep, recording, prompts, timeouts, log`},
 		{"a key twice", "dispatch:", "data: x\ndispatch:", `13:1: the key "data" is here a second time`},
 		{"a list for a value", "data: ./data", "data: [a]", `1:7: data: want one value, not a list`},
 		{"keys for a value", "data: ./data", "data: {a: b}", `1:7: data: want one value, not keys with values`},
@@ -130,6 +130,9 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a time without a unit", "dispatch:", "timeouts: {driver_ring: 25}\ndispatch:", `13:25: timeouts.driver_ring: "25" is no length of time, such as 25s, 500ms, 10m or 90d`},
 		{"calls kept for a week", "dispatch:", "keep: {calls: 7d}\ndispatch:", `13:15: keep.calls: 168h0m0s is less than 30d; 0s is for ever`},
 		{"a time out of all reason", "dispatch:", "timeouts: {order_lookup: 1h}\ndispatch:", `13:26: timeouts.order_lookup: 1h0m0s is outside 50ms to 3s`},
+		{"recordings kept for no time", "dispatch:", "recording: {keep: 5m}\ndispatch:", `13:19: recording.keep: 5m0s is too short; write 90d, an hour at least, or 0s for ever`},
+		{"nothing to record", "dispatch:", "recording: {on: true, with_drivers: false, with_operators: false}\ndispatch:",
+			`13:12: recording: is on, but neither with_drivers nor with_operators is; set one, or on: false`},
 		{"a level of the log there is not", "dispatch:", "log: {level: warning}\ndispatch:", `13:14: log.level: unknown "warning"; known: trace, debug, info, warn, error`},
 
 		{"a bracket that is not closed", "timezone: Europe/Moscow}", "timezone: Europe/Moscow", `3:1: not YAML: ',' or '}' must be specified`},

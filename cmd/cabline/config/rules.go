@@ -36,6 +36,7 @@ func (r *reader) rules(c *Config, env Env) {
 	r.notices(&c.Notices)
 	r.masking(&c.Masking)
 	r.keep(&c.Keep)
+	r.recording(c)
 	if (c.Web.Cert == "") != (c.Web.Key == "") {
 		r.problem(r.at[&c.Web], "web: cert and key go together; set both or none")
 	}

@@ -15,6 +15,8 @@ type Taximaster struct {
 	Answers   []TaximasterAnswer `yaml:"answers"`
 	Oktell    Oktell             `yaml:"oktell"`
 	TLS       TLS                `yaml:"tls"`
+
+	Recordings string `yaml:"recordings"` // before the name of a recording's file; empty: the folder
 }
 
 // TaximasterState is what one of the firm's own states means.
