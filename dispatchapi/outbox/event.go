@@ -20,7 +20,7 @@ type eventJSON struct {
 	Call    *callJSON   `json:"call,omitempty"`
 	Notice  *noticeJSON `json:"notice,omitempty"`
 	Answer  string      `json:"answer,omitempty"` // coming_out, five_minutes, cancel, keep_looking
-	File    string      `json:"file,omitempty"` // where the recording is fetched
+	File    string      `json:"file,omitempty"`   // where the recording is fetched
 
 	Recording *recordingJSON `json:"recording,omitempty"`
 }

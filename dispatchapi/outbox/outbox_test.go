@@ -104,7 +104,9 @@ func waiting(t *testing.T, b *outbox.Box) int {
 
 var everything = func() pbx.Event {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	return pbx.Event{Kind: pbx.EventCallEnded, CallID: "c1", OrderID: "42", At: at, Answer: pbx.AnswerComingOut, File: "https://pbx/r/1.wav",
+	return pbx.Event{Kind: pbx.EventCallEnded, CallID: "c1", OrderID: "42", At: at, Answer: pbx.AnswerComingOut,
+		Recording: &pbx.Recording{CallID: "c1", Number: 2, File: "2026-11-22/120000.000-c1-2-client-operator.wav", URL: "https://pbx/api/v1/calls/c1/recordings/2",
+			Started: at, Length: 31 * time.Second, Size: 496046, Left: pbx.RoleClient, Right: pbx.RoleOperator},
 		CDR: &pbx.CDR{ID: "c1", Kind: pbx.KindInbound, Line: "+74950000000", From: "+79161234567", To: "+79035550001", OrderID: "42",
 			Branch: "Центр", Started: at, Answered: at.Add(time.Second), Ended: at.Add(time.Minute), Waited: 1500 * time.Millisecond,
 			Talked: 31 * time.Second, State: pbx.StateEnded, Result: "completed",

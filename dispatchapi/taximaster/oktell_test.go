@@ -194,16 +194,32 @@ func TestTheOutcomeIsReportedToTheRequestItBelongsTo(t *testing.T) {
 }
 
 func TestARecordingIsLinkedToItsCall(t *testing.T) {
-	s, o, _ := oktell(t, map[string]string{"create_record_link": "ok.xml"})
-	began := time.Date(2026, 11, 22, 18, 5, 9, 0, time.Local)
-	err := s.System.Deliver(t.Context(), "event-1", pbx.Event{Kind: pbx.EventRecording, CallID: "call-1", File: "/rec/call-1.wav",
-		CDR: &pbx.CDR{Kind: pbx.KindInbound, From: client, Started: began, Talked: 61 * time.Second}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "POST create_record_link?RECORD_DATE=22112026180509&RECORD_LENGTH=61&CALL_ID=call-1&PHONE=89161234567&FILE_PATH=/rec/call-1.wav&CALL_TYPE=1&CALL_RESULT=answered"
-	if diff := cmp.Diff([]string{want}, o.requests()); diff != "" {
-		t.Error(diff)
+	began := time.Date(2026, 11, 22, 18, 5, 9, 0, time.UTC)
+	answered := func(party pbx.Role) pbx.LegRecord { return pbx.LegRecord{Party: party, Answered: began} }
+	for name, tc := range map[string]struct {
+		cdr  pbx.CDR
+		want string
+	}{
+		"a client who called": {pbx.CDR{Kind: pbx.KindInbound, From: client, Legs: []pbx.LegRecord{answered(pbx.RoleOperator), {Party: pbx.RoleOperator}}},
+			"&CALL_TYPE=1&CALL_RESULT=answered"},
+		"a client who was handed over": {pbx.CDR{Kind: pbx.KindInbound, From: client, Legs: []pbx.LegRecord{answered(pbx.RoleOperator), answered(pbx.RoleTarget)}},
+			"&CALL_TYPE=1&CALL_RESULT=transfered"},
+		"a client whom an operator called": {pbx.CDR{Kind: pbx.KindOutgoing, To: client, Legs: []pbx.LegRecord{answered(pbx.RoleOperator), answered(pbx.RoleTarget)}},
+			"&CALL_TYPE=0&CALL_RESULT=success"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, o, _ := oktell(t, map[string]string{"create_record_link": "ok.xml"})
+			err := s.System.Deliver(t.Context(), "event-1", pbx.Event{Kind: pbx.EventRecording, CallID: "call-1", CDR: &tc.cdr,
+				Recording: &pbx.Recording{File: "2026-11-22/180509.000-call1-1-client-operator.wav", Started: began, Length: 61*time.Second + 400*time.Millisecond}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "POST create_record_link?RECORD_DATE=22112026210509&RECORD_LENGTH=61&CALL_ID=call-1&PHONE=89161234567" +
+				"&FILE_PATH=/rec/2026-11-22/180509.000-call1-1-client-operator.wav" + tc.want
+			if diff := cmp.Diff([]string{want}, o.requests()); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -106,7 +107,7 @@ func (o *office) system(change func(*Config)) *System {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { _ = db.Close() })
-	cfg := Config{URL: o.URL, TAPIKey: tapiKey, Courier: post(o.t), Country: "RU", DB: db,
+	cfg := Config{URL: o.URL, TAPIKey: tapiKey, Courier: post(o.t), Country: "RU", DB: db, Zone: time.FixedZone("MSK", 3*3600), Recordings: "/rec/",
 		States: map[int]pbx.Status{7: pbx.StatusAccepted}}
 	if change != nil {
 		change(&cfg)

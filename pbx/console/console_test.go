@@ -19,6 +19,7 @@ import (
 
 	"cabline/dispatchapi/orderbook"
 	"cabline/pbx"
+	"cabline/pbx/recordings"
 	"cabline/pbx/store"
 )
 
@@ -149,6 +150,7 @@ type house struct {
 	db    *store.Store
 	book  *orderbook.Book
 	staff *staff
+	tapes string // the folder of recordings
 }
 
 // staff is the operators in the config.
@@ -185,9 +187,12 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	book := orderbook.New(db, "RU")
-	withNotices := func(c *Config) { c.Notices, c.Noticeboard = db, board{db} }
-	h := furnish(t, db, book, append([]func(*Config){withNotices}, change...)...)
-	h.db, h.book = db, book
+	folder := t.TempDir()
+	tapes := recordings.New(recordings.Config{Folder: folder, Index: db})
+	t.Cleanup(tapes.Close)
+	furniture := func(c *Config) { c.Notices, c.Noticeboard, c.Recordings = db, board{db}, tapes }
+	h := furnish(t, db, book, append([]func(*Config){furniture}, change...)...)
+	h.db, h.book, h.tapes = db, book, folder
 	return h
 }
 

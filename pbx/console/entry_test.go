@@ -110,7 +110,7 @@ func TestACookieDoesNothingForStrangersPages(t *testing.T) {
 func TestAnOperatorLogsIn(t *testing.T) {
 	h := newHouse(t)
 	got := h.ask("POST", "/console/api/login", m{"login": "anna", "password": "anna's secret"}, ownPage)
-	want := m{"login": "anna", "name": "Анна", "language": "ru", "branches": []any{"Центр"}, "firm": "Такси Ромашка",
+	want := m{"login": "anna", "name": "Анна", "language": "ru", "branches": []any{"Центр"}, "firm": "Такси Ромашка", "listen": false,
 		"sip": m{"uri": "sip:anna@cabline", "realm": "cabline", "ha1": h.ha1("anna", "anna's secret"), "ws": "/ws"}}
 	sameJSON(t, got.tree(t), want)
 	made := got.header.Get("Set-Cookie")

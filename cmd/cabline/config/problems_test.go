@@ -130,7 +130,7 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 		{"a time without a unit", "dispatch:", "timeouts: {driver_ring: 25}\ndispatch:", `13:25: timeouts.driver_ring: "25" is no length of time, such as 25s, 500ms, 10m or 90d`},
 		{"calls kept for a week", "dispatch:", "keep: {calls: 7d}\ndispatch:", `13:15: keep.calls: 168h0m0s is less than 30d; 0s is for ever`},
 		{"a time out of all reason", "dispatch:", "timeouts: {order_lookup: 1h}\ndispatch:", `13:26: timeouts.order_lookup: 1h0m0s is outside 50ms to 3s`},
-		{"recordings kept for no time", "dispatch:", "recording: {keep: 5m}\ndispatch:", `13:19: recording.keep: 5m0s is too short; write 90d, an hour at least, or 0s for ever`},
+		{"recordings kept for no time", "dispatch:", "recording: {keep: 5m}\ndispatch:", `13:19: recording.keep: 5m0s is less than 1d; 0s is for ever`},
 		{"nothing to record", "dispatch:", "recording: {on: true, with_drivers: false, with_operators: false}\ndispatch:",
 			`13:12: recording: is on, but neither with_drivers nor with_operators is; set one, or on: false`},
 		{"a level of the log there is not", "dispatch:", "log: {level: warning}\ndispatch:", `13:14: log.level: unknown "warning"; known: trace, debug, info, warn, error`},

@@ -18,13 +18,13 @@ type Recording struct {
 }
 
 func defaultRecording() Recording {
-	return Recording{Keep: 90 * 24 * time.Hour, WithDrivers: true, WithOperators: true}
+	return Recording{Keep: 90 * aDay, WithDrivers: true, WithOperators: true}
 }
 
 func (r *reader) recording(c *Config) {
 	rec := &c.Recording
-	if rec.Keep != 0 && rec.Keep < time.Hour {
-		r.problem(r.at[&rec.Keep], "recording.keep: %v is too short; write 90d, an hour at least, or 0s for ever", rec.Keep)
+	if rec.Keep != 0 && rec.Keep < aDay {
+		r.problem(r.at[&rec.Keep], "recording.keep: %v is less than 1d; 0s is for ever", rec.Keep)
 	}
 	if rec.On && !rec.WithDrivers && !rec.WithOperators {
 		r.problem(r.at[rec], "recording: is on, but neither with_drivers nor with_operators is; set one, or on: false")
