@@ -45,12 +45,14 @@ type side struct {
 	looked int
 
 	turner media.Transcoder
+	turned func(*media.Packet) // keep
 	packet media.Packet
 	buf    [media.HeaderSize + 2048]byte
 }
 
 func newSide(begun time.Time) *side {
 	s := &side{begun: begun}
+	s.turned = s.keep
 	silence(s.ring[:])
 	return s
 }
@@ -68,15 +70,19 @@ func (s *side) put(p *media.Packet) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.place(p)
-	if p.Codec != media.PCMA {
-		s.packet = *p
-		s.packet.Buf = append(s.buf[:media.HeaderSize], p.Payload()...)
-		s.packet.Start = media.HeaderSize
-		p = &s.packet
-		s.turner.Turn(p, media.PCMA)
+	if p.Codec == media.PCMA {
+		s.keep(p)
+		return
 	}
-	sound := p.Payload()
+	s.packet = *p // its bytes are the other party's to change
+	s.packet.Buf = append(s.buf[:media.HeaderSize], p.Payload()...)
+	s.packet.Start = media.HeaderSize
+	s.turner.Turn(&s.packet, media.PCMA, s.turned)
+}
+
+// keep puts A-law where it belongs. s.mu is held.
+func (s *side) keep(p *media.Packet) {
+	at, sound := s.place(p), p.Payload()
 	if at < s.taken {
 		sound = sound[min(int64(len(sound)), s.taken-at):]
 		at = s.taken
