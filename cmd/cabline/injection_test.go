@@ -144,7 +144,10 @@ func hexMD5(text string) string { return fmt.Sprintf("%x", md5.Sum([]byte(text))
 func toldEvent(t *rapid.T, text *rapid.Generator[string]) pbx.Event {
 	draw := func(where string) string { return text.Draw(t, where) }
 	kind := rapid.SampledFrom(pbx.EventKinds).Draw(t, "kind")
-	e := pbx.Event{Kind: kind, CallID: draw("call"), OrderID: draw("order"), Answer: pbx.ClientAnswer(draw("answer")), File: draw("file")}
+	e := pbx.Event{Kind: kind, CallID: draw("call"), OrderID: draw("order"), Answer: pbx.ClientAnswer(draw("answer"))}
+	if kind == pbx.EventRecording {
+		e.Recording = &pbx.Recording{Number: 1, File: draw("file"), URL: draw("url"), Left: pbx.Role(draw("left")), Right: pbx.Role(draw("right"))}
+	}
 	switch kind {
 	case pbx.EventNotice:
 		e.Notice = &pbx.NoticeReport{Status: pbx.Status(draw("status")), Phone: pbx.Phone(draw("phone")), Outcome: draw("outcome"), Next: draw("next")}
@@ -245,6 +248,7 @@ func TestNoValueChangesWhatTaximasterIsSentBesidesItself(t *testing.T) {
 		e := toldEvent(rt, text)
 		var ask func() error
 		var want []string
+		file := ""
 		switch rapid.IntRange(0, 2).Draw(rt, "question") {
 		case 0:
 			ask, want = func() error { _, err := s.OrderByPhone(context.Background(), pbx.Phone("+7"+e.CallID)); return err }, []string{"PHONE", "FIELDS"}
@@ -252,6 +256,8 @@ func TestNoValueChangesWhatTaximasterIsSentBesidesItself(t *testing.T) {
 			ask, want = func() error { return s.ClientAnswered(context.Background(), e.OrderID, pbx.AnswerCancel) }, []string{"ORDER_ID", "NEED_STATE"}
 		case 2:
 			e.Kind, e.CDR = pbx.EventRecording, &pbx.CDR{From: pbx.Phone(e.OrderID), Kind: pbx.KindInbound}
+			e.Recording = &pbx.Recording{File: text.Draw(rt, "file")}
+			file = e.Recording.File
 			ask = func() error { return s.Deliver(context.Background(), "id", e) }
 			want = []string{"RECORD_DATE", "RECORD_LENGTH", "CALL_ID", "PHONE", "FILE_PATH", "CALL_TYPE", "CALL_RESULT"}
 		}
@@ -276,7 +282,7 @@ func TestNoValueChangesWhatTaximasterIsSentBesidesItself(t *testing.T) {
 		if diff := cmp.Diff(want, names); diff != "" || err != nil {
 			rt.Fatalf("%q: %v %s", signed, err, diff)
 		}
-		for name, value := range map[string]string{"ORDER_ID": e.OrderID, "CALL_ID": e.CallID, "FILE_PATH": e.File} {
+		for name, value := range map[string]string{"ORDER_ID": e.OrderID, "CALL_ID": e.CallID, "FILE_PATH": file} {
 			if values.Has(name) && values.Get(name) != value && values.Get(name) != utf8Of(value) {
 				rt.Fatalf("%s is %q, want %q", name, values.Get(name), value)
 			}
