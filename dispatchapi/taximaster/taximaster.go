@@ -57,6 +57,7 @@ type System struct {
 // New is a system; it sends nothing yet.
 func New(cfg Config) *System {
 	cfg.Numbers = cmp.Or(cfg.Numbers, pbx.National)
+	cfg.Zone = cmp.Or(cfg.Zone, time.Local)
 	return &System{cfg: cfg}
 }
 
