@@ -8,6 +8,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
+
+	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/pbx"
 	"cabline/pbx/sip/locate"
@@ -66,47 +69,83 @@ func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
 		return nil, fmt.Errorf("no number to dial: %w", pbx.ErrUnreachable)
 	}
 	err := fmt.Errorf("no trunk %q: %w", to.Trunk, pbx.ErrUnreachable)
-	for _, t := range s.trunksFor(to.Trunk) {
+	trunks := s.trunksFor(to.Trunk)
+	h := newHaste()
+	for i, t := range trunks {
 		over := to
 		if to.Trunk != "" && to.Trunk != t.Name {
 			over.From = t.CallerID // a carrier lets no number pass that is another's
 		}
 		var leg *Leg
-		if leg, err = s.dialOver(ctx, t, over); err == nil {
+		if leg, err = s.dialOver(ctx, t, over, h, gatewaysOf(trunks[i+1:])); err == nil {
 			return leg, nil
 		}
 		if errors.Is(err, errDead) && t.Options > 0 && ctx.Err() == nil {
 			t.alive(ctx, err) // until it answers OPTIONS again
 		}
-		if !elsewhere(err) || ctx.Err() != nil || s.stopping.Load() {
+		if h.tries == 0 || !elsewhere(err) || ctx.Err() != nil || s.stopping.Load() {
 			break
 		}
 	}
 	return nil, err
 }
 
-// dialOver calls a number over the first gateway of a trunk that lives.
-func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint) (leg *Leg, err error) {
+// dialOver calls a number over the first gateway of a trunk that lives; others
+// are those behind, of other trunks.
+func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint, h *haste, others int) (leg *Leg, err error) {
 	if err := t.turn(ctx); err != nil {
 		return nil, err
 	}
-	err = t.reach(ctx, func(h locate.Hop) error {
-		leg, err = s.dialAt(ctx, t, h, to)
+	err = t.reach(ctx, h.tries, func(at locate.Hop, behind int) error {
+		leg, err = s.dialAt(ctx, t, at, to, h.share(behind+others))
 		return err
 	})
 	return leg, err
 }
 
-func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endpoint) (*Leg, error) {
+// dialAt calls a number at a gateway, which may be silent for so long.
+func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endpoint, silence time.Duration) (*Leg, error) {
 	if !t.seize() {
 		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
 	}
-	d, identity, err := s.dialogTo(ctx, t, h, to)
+	connecting, cancel := context.WithTimeoutCause(ctx, silence, fmt.Errorf("no connection within %s", silence))
+	d, identity, err := s.dialogTo(connecting, t, h, to)
+	cancel()
 	if err != nil {
 		t.release()
 		return nil, err
 	}
-	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden}, d, identity...)
+	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden, silence: silence}, d, identity...)
+}
+
+// haste bounds the search for a carrier that lives, in which the caller hears
+// nothing: all gateways that a call may go over share the patience that one
+// would have, and those that are tried at all are so few that it is over within
+// 5 s. Those that are known to be dead come last, and at the next call the
+// others do.
+type haste struct {
+	end   time.Time
+	tries int // that are left
+}
+
+const maxGateways = 5
+
+func newHaste() *haste { return &haste{time.Now().Add(patience()), maxGateways} }
+
+// share is how long the next gateway may be silent when so many are behind it;
+// over UDP it is sent what is asked twice at least.
+func (h *haste) share(behind int) time.Duration {
+	share := time.Until(h.end) / time.Duration(min(1+behind, h.tries))
+	h.tries--
+	return max(share, 2*wire.T1)
+}
+
+// gatewaysOf counts the gateways of trunks; one that nobody knows yet is one.
+func gatewaysOf(trunks []*trunk) (n int) {
+	for _, t := range trunks {
+		n += max(t.gateways.count(), 1)
+	}
+	return n
 }
 
 // elsewhere says whether a call that failed so may do better over another trunk:

@@ -17,8 +17,8 @@ import (
 var _ pbx.Dialer = (*Server)(nil)
 
 // patience is how long the peer may stay silent before it counts as dead: 4 s,
-// in which it is sent four times what is asked over UDP. Another carrier is
-// called within 5 s.
+// in which it is sent four times what is asked over UDP. Where there are others
+// it is less; see haste.
 func patience() time.Duration { return 8 * wire.T1 }
 
 // errDead is a peer that gives no sign of life.
@@ -163,7 +163,8 @@ func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, pat
 // wait reads the answers to the INVITE. again is true where it asks for a
 // password that pass has now, or for another number.
 func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pass *login) (again bool, why error) {
-	silence := time.NewTimer(patience())
+	limit := cmp.Or(l.silence, patience())
+	silence := time.NewTimer(limit)
 	defer silence.Stop()
 	heard, rang := false, false
 	for {
@@ -199,7 +200,7 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			l.lose(why)
 			return false, why
 		case <-silence.C:
-			why = fmt.Errorf("no answer to INVITE within %s: %w: %w", patience(), errDead, pbx.ErrUnreachable)
+			why = fmt.Errorf("no answer to INVITE within %s: %w: %w", limit, errDead, pbx.ErrUnreachable)
 		case <-ctx.Done():
 			why = context.Cause(ctx)
 		}

@@ -155,6 +155,12 @@ func (g *gateways) note(h locate.Hop, dead bool, until time.Time) {
 	}
 }
 
+func (g *gateways) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.found.Hops)
+}
+
 // has says whether an address is one of theirs.
 func (g *gateways) has(addr netip.Addr) bool {
 	g.mu.Lock()
@@ -163,13 +169,19 @@ func (g *gateways) has(addr netip.Addr) bool {
 }
 
 // reach tries something at one gateway after the other until one shows life
-// (RFC 3263 §4.3), those first that did so before.
-func (t *trunk) reach(ctx context.Context, try func(locate.Hop) error) error {
+// (RFC 3263 §4.3), those first that did so before, but no more than most.
+func (t *trunk) reach(ctx context.Context, most int, try func(h locate.Hop, behind int) error) error {
 	hops, err := t.gateways.all(ctx)
 	if err != nil {
 		return err
 	}
-	return t.tryAll(ctx, t.gateways.inOrder(hops), try)
+	hops = t.gateways.inOrder(hops)
+	hops = hops[:min(most, len(hops))]
+	behind := len(hops)
+	return t.tryAll(ctx, hops, func(h locate.Hop) error {
+		behind--
+		return try(h, behind)
+	})
 }
 
 func (t *trunk) tryAll(ctx context.Context, hops []locate.Hop, try func(locate.Hop) error) (err error) {

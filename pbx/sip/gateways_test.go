@@ -210,7 +210,7 @@ func TestATrunkSurvivesOnTheLastGoodAnswerOfTheDNS(t *testing.T) {
 					time.Sleep(time.Hour)
 					started := time.Now()
 					var got locate.Hop
-					if err := tr.reach(t.Context(), func(h locate.Hop) error { got = h; return nil }); err != nil || got != hops(1)[0] {
+					if err := tr.reach(t.Context(), 9, func(h locate.Hop, _ int) error { got = h; return nil }); err != nil || got != hops(1)[0] {
 						t.Fatalf("%v, error %v", got, err)
 					}
 					if time.Since(started) > 0 {

@@ -8,7 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/pbx"
 )
@@ -75,6 +78,40 @@ func TestACallGoesOverTheNextTrunkWhenTheFirstIsSilent(t *testing.T) {
 	done := b.dial(context.Background(), overFirst)
 	first.want("INVITE")
 	b.talks(second, done, "+74950000002", "second")
+}
+
+func TestACallFindsTheCarrierThatLivesWithinFiveSeconds(t *testing.T) {
+	for silent := range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			began, h := time.Now(), newHaste()
+			for n := silent; n >= 0 && h.tries > 0; n-- {
+				share := h.share(n)
+				if share < 2*wire.T1 {
+					t.Errorf("%d that are silent: one has only %v", silent, share)
+				}
+				time.Sleep(share)
+			}
+			// T1 is a tenth here, and so are 5 s.
+			if took := time.Since(began); took > 500*time.Millisecond {
+				t.Errorf("%d that are silent, and the last one too: %v", silent, took)
+			}
+		})
+	}
+}
+
+func TestACallGoesOverTheThirdTrunkWhenTwoAreSilent(t *testing.T) {
+	third := newPhone(t)
+	b, first, second := startTwo(t, func(c *Config) {
+		c.Trunks[1].Order = 1
+		last := c.Trunks[1]
+		last.Name, last.Target, last.Order, last.CallerID = "third", third.self, 2, "+74950000003"
+		c.Trunks = append(c.Trunks, last)
+	})
+	b.peer(third)
+	done := b.dial(context.Background(), overFirst)
+	first.want("INVITE")
+	second.want("INVITE")
+	b.talks(third.once(), done, "+74950000003", "third")
 }
 
 func TestACallGoesOverTheNextTrunkWhenTheFirstTakesNoConnection(t *testing.T) {

@@ -72,6 +72,8 @@ type party struct {
 	device *binding  // the operator's, if it is registered
 	early  pbx.Early // who hears it before it answers; nil: nobody
 	hides  []pbx.Phone
+
+	silence time.Duration // which counts as death when we call; 0: patience
 }
 
 // release gives the trunk's channel back.
