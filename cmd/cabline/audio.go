@@ -6,6 +6,8 @@ import (
 	"cabline/pbx/sip"
 )
 
+var _ interface{ OfferPlain() ([]byte, error) } = (*rtp.Port)(nil) // see sip.Audio
+
 // openRTP opens the audio of one leg as its trunk or phone wants it.
 func (x *exchange) openRTP(o sip.RTPOptions) (sip.Audio, error) {
 	if len(o.Codecs) == 0 {

@@ -110,6 +110,20 @@ func (p *Port) Offer() ([]byte, error) {
 	return n.describe(body.String()), nil
 }
 
+// OfferPlain is Offer without encryption, and so are all that follow: for a party
+// that has refused the one with it.
+func (p *Port) OfferPlain() ([]byte, error) {
+	n := &p.talk
+	n.mu.Lock()
+	if n.sdes.want == SRTPRequired || n.sdes.secured() {
+		n.mu.Unlock()
+		return nil, fmt.Errorf("offer without encryption: %w", ErrNotSecure)
+	}
+	n.sdes = sdes{want: SRTPOff}
+	n.mu.Unlock()
+	return p.Offer()
+}
+
 // Answer takes the party's offer, the first one or a later one with a hold or
 // a new address, and is our answer to it. An error leaves all as it was;
 // ErrNoCodec is for 488.

@@ -111,6 +111,34 @@ func TestWhoOffersAndWhoRequiresSRTPAgreesOrIsRefused(t *testing.T) {
 	}
 }
 
+func TestWhoRefusesOurOfferOfSRTPIsOfferedPlainRTP(t *testing.T) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
+		a, p := newPhone(t), openSecure(t, r, SRTPOffered)
+		if _, err := p.Offer(); err != nil {
+			t.Fatal(err)
+		}
+		for _, offer := range []func() ([]byte, error){p.OfferPlain, p.Offer} {
+			sdp, err := offer()
+			if err != nil || strings.Contains(string(sdp), "crypto") || !strings.Contains(string(sdp), "RTP/AVP") {
+				t.Fatalf("%v, offered\n%s", err, sdp)
+			}
+		}
+		if err := p.Accept(a.sdp("8")); err != nil {
+			t.Fatal(err)
+		}
+		a.to = p.LocalAddr()
+		p.Plug(p) // an echo
+		a.hum(440, 20)
+		until(t, "it heard itself", func() bool { return len(a.all()) == 20 })
+		if share := power(a.sound(), 440); share < 0.95 {
+			t.Errorf("%.2f of it is the tone", share)
+		}
+		if _, err := openSecure(t, r, SRTPRequired).OfferPlain(); !errors.Is(err, ErrNotSecure) {
+			t.Error("what is required is given up:", err)
+		}
+	})
+}
+
 func TestOurOfferOfSRTPIsTakenLeftOrInsistedOn(t *testing.T) {
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		for _, tt := range []struct {

@@ -168,7 +168,9 @@ type Exchange interface {
 }
 
 // Audio is the audio of one leg. If it also has Lost() <-chan struct{}, the
-// leg ends with pbx.ErrMediaLost when that channel closes.
+// leg ends with pbx.ErrMediaLost when that channel closes. If it also has
+// OfferPlain() ([]byte, error), a peer that refuses the Offer is offered that,
+// where encryption is not required.
 type Audio interface {
 	media.Port
 	Offer() ([]byte, error)              // SDP for an INVITE we send

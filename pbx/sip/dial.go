@@ -111,16 +111,18 @@ func (l *Leg) lose(why error) {
 }
 
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
-// Where a trunk asks for its password, or sends us on, the INVITE goes again,
-// with the next number in the same dialog.
+// Where a trunk asks for its password, or sends us on, or lacks our encryption, the
+// INVITE goes again, with the next number in the same dialog.
 func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
+	l.mu.Lock()
 	l.sdp = sdp
+	l.mu.Unlock()
 	var pass login
 	if l.trunk != nil {
 		pass = l.trunk.login()
 	}
 	for {
-		req, p := l.composeInvite(sdp, append(extra, pass.headers()...))
+		req, p := l.composeInvite(append(extra, pass.headers()...))
 		tx, err := l.server.send(ctx, p, req)
 		if err != nil {
 			if !errors.Is(err, errTold) {
@@ -138,8 +140,9 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	}
 }
 
-func (l *Leg) composeInvite(sdp []byte, extra []wire.Header) (*wire.Request, path) {
+func (l *Leg) composeInvite(extra []wire.Header) (*wire.Request, path) {
 	l.mu.Lock()
+	sdp := l.sdp
 	l.localSeq++
 	l.forks, l.heardFrom = nil, ""
 	req, p := l.compose(wire.INVITE, l.localSeq), l.path
@@ -183,7 +186,7 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 				return false, l.established(res)
 			}
 			why = Rejection{res.StatusCode, res.Reason, rang}
-			if l.redirected(res) {
+			if l.redirected(res) || l.unsecured(res) {
 				return true, nil
 			}
 			if l.trunk != nil && challenged(res) {
@@ -214,6 +217,25 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 		})
 		return false, why
 	}
+}
+
+// unsecured says whether a refusal may be of the encryption that we offered and
+// can do without, and takes it out of the next offer, once (RFC 3261 §21.4.13,
+// §21.4.26).
+func (l *Leg) unsecured(res *wire.Response) bool {
+	audio, can := l.audio.(interface{ OfferPlain() ([]byte, error) })
+	required := l.trunk != nil && l.trunk.SRTP != SRTPOffered // phones are offered it
+	if !can || required || l.plain || res.StatusCode != wire.StatusNotAcceptableHere && res.StatusCode != wire.StatusUnsupportedMediaType {
+		return false
+	}
+	sdp, err := audio.OfferPlain()
+	if err != nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sdp, l.plain = sdp, true
+	return true
 }
 
 // abandon sees an INVITE that nobody waits for any more to its end: CANCEL as

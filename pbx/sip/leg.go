@@ -47,6 +47,7 @@ type Leg struct {
 	inviting  bool      // a re-INVITE of ours is under way
 	placed    bool      // the call is ours, and so the Call-ID
 	redirects int       // how often it was sent on
+	plain     bool      // the peer has refused our encryption
 	forks     map[string]early
 	heardFrom string // the branch whose early answer the audio has
 	session

@@ -56,6 +56,7 @@ func (p *port) Stats() media.Stats                                { return media
 func (p *port) TellKeys(press func(media.Digit))                  { p.press = press }
 func (p *port) Lost() <-chan struct{}                             { return p.lost }
 func (p *port) Offer() ([]byte, error)                            { return []byte("v=0\r\ns=" + p.name + " offer\r\n"), nil }
+func (p *port) OfferPlain() ([]byte, error)                       { return []byte("v=0\r\ns=" + p.name + " plain\r\n"), nil }
 func (p *port) Held() bool                                        { p.mu.Lock(); defer p.mu.Unlock(); return p.held }
 func (p *port) Close() error                                      { close(p.closed); return nil }
 func (p *port) Answer(offer []byte) ([]byte, error) {

@@ -12,6 +12,41 @@ import (
 	"cabline/pbx"
 )
 
+func TestAnOfferWithSRTPThatIsRefusedIsMadeOnceWithout(t *testing.T) {
+	for name, c := range map[string]struct {
+		srtp    SRTP
+		refusal string
+		again   bool
+	}{
+		"offered, 488":            {SRTPOffered, "488 Not Acceptable Here", true},
+		"offered, 415":            {SRTPOffered, "415 Unsupported Media Type", true},
+		"offered, but it is busy": {SRTPOffered, "486 Busy Here", false},
+		"required":                {SRTPRequired, "488 Not Acceptable Here", false},
+		"off":                     {SRTPOff, "488 Not Acceptable Here", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, carrier := startTrunk(t, answerAll, func(cfg *Config) { cfg.Trunks[0].SRTP = c.srtp })
+			carrier = carrier.once()
+			done := b.dial(context.Background(), driver)
+			first := carrier.want("INVITE")
+			carrier.send(first.reply(c.refusal, "a", ""))
+			carrier.want("ACK", "INVITE")
+			if c.again {
+				again := carrier.wantAnother("INVITE", first, "ACK")
+				if !strings.Contains(again.body(), "plain") || again.header("Call-ID") != first.header("Call-ID") {
+					t.Errorf("got\n%s", again)
+				}
+				carrier.send(again.reply(c.refusal, "b", ""))
+				carrier.want("ACK", "INVITE")
+			}
+			if err := wait(t, "end of Dial", done).err; err == nil {
+				t.Error("the call stands")
+			}
+			carrier.none("INVITE")
+		})
+	}
+}
+
 func TestACallFromTheTrunkIsAnsweredAndEndedByTheCaller(t *testing.T) {
 	b := start(t, answerAll, nil)
 	k := b.phone().newTalk("79161234567", "74950000000")
