@@ -16,6 +16,7 @@ import (
 type Notices interface {
 	Notice(ctx context.Context, id int64) (pbx.NoticeRecord, []pbx.NoticeStep, error)
 	Notices(ctx context.Context, wanted store.NoticeQuery) ([]pbx.NoticeRecord, error)
+	LastSteps(ctx context.Context, ids []int64) (map[int64]string, error)
 	CountNotices(ctx context.Context) (waiting, inHand int, err error)
 	OptOuts(ctx context.Context, after pbx.Phone, limit int) ([]store.OptOut, error)
 	AddOptOut(ctx context.Context, o store.OptOut) error
@@ -33,6 +34,7 @@ type noticeJSON struct {
 	Source  string     `json:"source" doc:"Who told us" example:"order book"`
 	At      time.Time  `json:"at" doc:"When the news reached us"`
 	State   string     `json:"state" enum:"waiting,dialling,answered,speaking,delivered,busy,no_answer,rejected,unreachable,hung_up,superseded,dropped,failed"`
+	Why     string     `json:"why" doc:"The last line of its journal" example:"no calls about this status"`
 	Due     *time.Time `json:"due" doc:"Of one that waits: not to be called before"`
 	Tries   int        `json:"tries" doc:"Calls begun"`
 	CallID  string     `json:"call_id" doc:"Of the last call made for it, or in which it was told; empty: none yet"`
@@ -41,9 +43,9 @@ type noticeJSON struct {
 	Ended   *time.Time `json:"ended"`
 }
 
-func (show numbers) notice(r pbx.NoticeRecord) noticeJSON {
+func (show numbers) notice(r pbx.NoticeRecord, why string) noticeJSON {
 	return noticeJSON{ID: r.ID, OrderID: r.OrderID, Status: string(r.Status), Version: r.Version, Phone: show.of(r.Order.Phone), Line: r.Line.Dialable(),
-		Source: r.Source, At: r.At.UTC(), State: string(r.State), Due: when(r.Due), Tries: r.Tries, CallID: r.CallID, Answer: string(r.Answer),
+		Source: r.Source, At: r.At.UTC(), State: string(r.State), Why: why, Due: when(r.Due), Tries: r.Tries, CallID: r.CallID, Answer: string(r.Answer),
 		Machine: r.Machine, Ended: when(r.Ended)}
 }
 
@@ -142,11 +144,19 @@ func (c *Console) findNotices(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(ctx, err)
 	}
+	ids := make([]int64, len(found))
+	for i, r := range found {
+		ids[i] = r.ID
+	}
+	why, err := c.Notices.LastSteps(ctx, ids)
+	if err != nil {
+		return nil, refused(ctx, err)
+	}
 	out := &noticesAnswer{}
 	out.Body.Notices = []noticeJSON{}
 	show := c.numbersFor(ctx)
 	for _, r := range found {
-		out.Body.Notices = append(out.Body.Notices, show.notice(r))
+		out.Body.Notices = append(out.Body.Notices, show.notice(r, why[r.ID]))
 	}
 	return out, nil
 }
@@ -172,10 +182,13 @@ func (c *Console) readNotice(ctx context.Context, in *struct {
 		return nil, refused(ctx, err)
 	}
 	out := &noticeAnswer{}
-	out.Body.Notice, out.Body.Journal = c.numbersFor(ctx).notice(r), []noticeStepJSON{}
+	out.Body.Journal = []noticeStepJSON{}
+	why := ""
 	for _, s := range steps {
+		why = s.What
 		out.Body.Journal = append(out.Body.Journal, noticeStepJSON{s.At, string(s.State), s.What})
 	}
+	out.Body.Notice = c.numbersFor(ctx).notice(r, why)
 	return out, nil
 }
 

@@ -39,7 +39,7 @@ func TestNewsIsPostedAndItsJournalRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	notice := m{"id": 1.0, "order_id": "42", "status": "arrived", "version": 3.0, "phone": "+79161234567", "line": "+74950000000", "source": "REST",
-		"at": "2026-11-22T12:00:00Z", "state": "dialling", "due": nil, "tries": 1.0, "call_id": "", "answer": "", "machine": true, "ended": nil}
+		"at": "2026-11-22T12:00:00Z", "state": "dialling", "why": "call 1", "due": nil, "tries": 1.0, "call_id": "", "answer": "", "machine": true, "ended": nil}
 	for query, want := range map[string][]any{"": {notice}, "?order_id=42": {notice}, "?phone=%2B79161234567": {notice}, "?state=dialling": {notice},
 		"?state=waiting": {}, "?order_id=43": {}, "?before=1": {}} {
 		got := h.ask("GET", "/api/v1/notices"+query, nil, byToken).tree(t)

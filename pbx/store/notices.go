@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -281,6 +282,30 @@ func (s *Store) Notices(ctx context.Context, q NoticeQuery) ([]pbx.NoticeRecord,
 		add("id < ?", q.Before)
 	}
 	return s.notices(ctx, where+" ORDER BY id DESC LIMIT ?", append(args, min(max(q.Limit, 1), maxPage))...)
+}
+
+// LastSteps is what the journals of some notices say last, by their IDs.
+func (s *Store) LastSteps(ctx context.Context, ids []int64) (map[int64]string, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT notice, what FROM notice_journal
+		WHERE seq IN (SELECT max(seq) FROM notice_journal WHERE notice IN (SELECT value FROM json_each(?)) GROUP BY notice)`, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("read journals of notices: %w", s.Explain(err))
+	}
+	defer rows.Close()
+	last := map[int64]string{}
+	for rows.Next() {
+		var id int64
+		var what string
+		if err := rows.Scan(&id, &what); err != nil {
+			return nil, fmt.Errorf("read journals of notices: %w", s.Explain(err))
+		}
+		last[id] = what
+	}
+	return last, s.Explain(rows.Err())
 }
 
 // CountNotices is how many notices are in each state that is not over.

@@ -269,6 +269,21 @@ func gootaxCallsByAClick(t *testing.T, b *Browser) {
 		t.Errorf("the client was called though the operator refused: %d times", n)
 	}
 
+	anna.Click("pause") // from clients, and not from a call of one's own
+	anna.Shows("own-state", "data-state", "pause")
+	clicked.Go(link + "89267654321")
+	anna.Shows("phone", "data-phase", "ringing")
+	anna.answers("F2")
+	driver, err := w.people.Coming(ctx)
+	check(t, err)
+	if driver.Dialled != driverPhone || driver.From != menuLine {
+		t.Errorf("%s sees a call from %s", driver.Dialled, driver.From)
+	}
+	check(t, driver.Answer())
+	anna.talks(driver)
+	check(t, driver.HangUp())
+	anna.Shows("own-state", "data-state", "pause")
+
 	for number, want := range map[string]string{"%2B442071234567": "На этот номер звонить нельзя", "12": "не номер телефона"} {
 		b.Open(t, "link to "+number, link+number, "403", "422").answersClick(want)
 	}

@@ -101,14 +101,14 @@ func noticesHaveAPage(t *testing.T, b *Browser) {
 	check(t, call.Reject(486, "Busy Here"))
 	until(t, "the client was busy", func() bool { state, _ := w.journal(ctx, t, id); return state == "waiting" })
 	waits := w.notice(ctx, t, id)
-	page.row(waits, "waiting", "Нет свободных машин", "ждёт · ")
+	page.row(waits, "waiting", "Нет свободных машин", "ждёт · ", "занято, ещё раз через")
 	page.journal(waits, "поставлено в очередь", "звонок 1", "занято, ещё раз через")
 
 	check(t, w.Change(ctx, id, Fields{"status": "in_progress"})) // of which nobody is told
-	page.row(waits, "superseded", "устарело")
+	page.row(waits, "superseded", "устарело", "заказ уже «Клиент в машине»")
 	page.journal(waits, "заказ уже «Клиент в машине»")
 	dropped := w.notice(ctx, t, id)
-	page.row(dropped, "dropped", "Клиент в машине", "не звоним", "—")
+	page.row(dropped, "dropped", "Клиент в машине", "не звоним", "об этом статусе не звоним", "—")
 	page.journal(dropped, "об этом статусе не звоним")
 
 	page.Fill("opt-out-phone", "8 903 111-22-33")
@@ -116,7 +116,7 @@ func noticesHaveAPage(t *testing.T, b *Browser) {
 	page.Wait(fmt.Sprintf(`!!document.querySelector('[data-testid="opt-out-%s"]')`, secondPhone))
 	check(t, w.Change(ctx, id, Fields{"status": "no_driver"}))
 	unwanted := w.notice(ctx, t, id)
-	page.row(unwanted, "dropped")
+	page.row(unwanted, "dropped", "клиент просил не звонить")
 	page.journal(unwanted, "клиент просил не звонить")
 	page.Do(`await page.getByText('Звонить снова').click()`)
 	page.Wait(fmt.Sprintf(`!document.querySelector('[data-testid="opt-out-%s"]')`, secondPhone))

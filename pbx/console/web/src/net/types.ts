@@ -132,6 +132,7 @@ export interface Notice {
   source: string;
   at: string;
   state: string; // one of noticeStates
+  why: string; // the last line of its journal
   due: string | null;
   tries: number;
   call_id: string;

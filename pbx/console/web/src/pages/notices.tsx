@@ -89,6 +89,7 @@ function Row(props: { notice: Notice; now: number; open: boolean; onOpen: () => 
         <td>
           <span class={`result ${tone(notice.state)}`}>{word(t, 'notice', notice.state)}</span>
           {notice.due && <span class="muted"> · {clock(notice.due, true)}</span>}
+          {explained.includes(notice.state) && notice.why !== 'to be told' && <div class="small muted">{noticeStepText(t, notice.why)}</div>}
           {notice.machine && <div class="small muted">{t('notices.machine')}</div>}
         </td>
         <td class="num">{notice.tries || '—'}</td>
@@ -99,6 +100,7 @@ function Row(props: { notice: Notice; now: number; open: boolean; onOpen: () => 
   );
 }
 
+const explained = ['waiting', 'superseded', 'dropped', 'failed']; // the others say all themselves
 const untold = ['busy', 'no_answer', 'rejected', 'unreachable', 'hung_up', 'failed'];
 const tone = (state: string) => (state === 'delivered' ? 'good' : untold.includes(state) ? 'bad' : '');
 

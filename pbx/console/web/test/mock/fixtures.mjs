@@ -46,18 +46,18 @@ export const answers = () => [
 ];
 
 const notice = (id, state, phone, more = {}) => ({
-  id, order_id: String(id - 60), status: 'arrived', version: 2, phone, line: '+74950000000', source: 'order book', at: ago((110 - id) * 300), state, due: null,
+  id, order_id: String(id - 60), status: 'arrived', version: 2, phone, line: '+74950000000', source: 'order book', at: ago((110 - id) * 300), state, due: null, why: '',
   tries: 1, call_id: 'n1', answer: '', machine: false, ended: ['waiting', 'dialling', 'speaking'].includes(state) ? null : ago(60), ...more,
 });
 export const notices = () => [
-  notice(109, 'waiting', '+79231112233', { status: 'no_driver', tries: 1, due: ago(-50) }),
-  notice(108, 'dialling', '+79161234567', { status: 'accepted' }),
-  notice(107, 'speaking', '+79139998877'),
+  notice(109, 'waiting', '+79231112233', { status: 'no_driver', tries: 1, due: ago(-50), why: 'busy; again in 1m0s' }),
+  notice(108, 'dialling', '+79161234567', { status: 'accepted', why: 'call 1' }),
+  notice(107, 'speaking', '+79139998877', { why: 'the client is told' }),
   notice(106, 'delivered', '+79045556677', { answer: 'coming_out' }),
   notice(105, 'delivered', '+79045556678', { machine: true, tries: 2 }),
-  notice(104, 'busy', '+79231112200', { tries: 3 }),
-  notice(103, 'dropped', '+79231112201', { status: 'in_progress', tries: 0 }),
-  notice(102, 'superseded', '+79231112202', { status: 'late', tries: 0 }),
+  notice(104, 'busy', '+79231112200', { tries: 3, why: 'busy' }),
+  notice(103, 'dropped', '+79231112201', { status: 'in_progress', tries: 0, why: 'no calls about this status' }),
+  notice(102, 'superseded', '+79231112202', { status: 'late', tries: 0, why: 'by arrived' }),
   notice(101, 'delivered', '+79231112203', { status: 'no_driver', answer: 'cancel' }),
 ];
 export const journals = {
