@@ -49,7 +49,7 @@ func (s *Switchboard) callTo(ctx context.Context, call *Call, login string, numb
 		return err
 	}
 	target, err := s.whileRinging(ctx, operator, func(ctx context.Context, early Early) (Leg, error) {
-		return s.target(ctx, call, number, early)
+		return s.target(ctx, call, number, early, nil)
 	})
 	if err != nil {
 		hangUp(ctx, operator, err) // a phone that still rings would refuse the next client

@@ -16,7 +16,7 @@ func (s *Switchboard) forward(ctx context.Context, caller Leg, a Arrival, line L
 		call.cdr.From, call.cdr.To = a.From, line.Forward
 		call.cdr.State = StateCallingTarget
 		call.add(caller, RoleClient)
-		target, err := s.reach(ctx, call, caller, func(early Early) (Leg, error) { return s.target(ctx, call, line.Forward, early) })
+		target, err := s.reach(ctx, call, caller, func(early Early) (Leg, error) { return s.target(ctx, call, line.Forward, early, nil) })
 		if err != nil {
 			return err
 		}
@@ -40,9 +40,9 @@ func (s *Switchboard) reach(ctx context.Context, call *Call, caller Leg, dial fu
 }
 
 // target dials a number that is neither the client's nor the driver's.
-func (s *Switchboard) target(ctx context.Context, call *Call, number Phone, early Early) (Leg, error) {
+func (s *Switchboard) target(ctx context.Context, call *Call, number Phone, early Early, ringing func()) (Leg, error) {
 	return s.dial(ctx, call, RoleTarget, Endpoint{
-		Number: number, Trunk: call.line.Trunk, From: call.line.Number, Early: early,
+		Number: number, Trunk: call.line.Trunk, From: call.line.Number, Early: early, Ringing: ringing,
 	}, s.Limits.ClientRing)
 }
 

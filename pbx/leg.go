@@ -85,6 +85,8 @@ type Referral struct {
 	Operator string
 	Instead  Leg // the operator's leg of the other call
 
+	// Ringing tells the operator's phone that whom they named rings.
+	Ringing func()
 	// Report tells the operator's phone how it ended, nil: well, and waits a
 	// moment until the phone knows.
 	Report func(ctx context.Context, err error)
@@ -112,6 +114,8 @@ type Endpoint struct {
 	// know what to do with one open it (Call-Info, RFC 3261 §20.9).
 	Link string
 
+	// Ringing is called, by Dial, each time a phone of the party rings; may be nil.
+	Ringing func()
 	// Early hears a number before it answers; nil: nobody does.
 	Early Early
 }

@@ -31,13 +31,13 @@ func (s *Switchboard) dialFor(ctx context.Context, call *Call, operator Leg, a A
 	ctx, done := attend(ctx, operator)
 	defer done()
 	if a.Desk != "" {
-		return s.reach(ctx, call, operator, func(Early) (Leg, error) { return s.colleague(ctx, call, a.Desk) })
+		return s.reach(ctx, call, operator, func(Early) (Leg, error) { return s.colleague(ctx, call, a.Desk, nil) })
 	}
 	if err := s.mayDial(ctx, a.To); err != nil {
 		call.step("number not allowed")
 		return nil, err
 	}
-	return s.reach(ctx, call, operator, func(early Early) (Leg, error) { return s.target(ctx, call, a.To, early) })
+	return s.reach(ctx, call, operator, func(early Early) (Leg, error) { return s.target(ctx, call, a.To, early, nil) })
 }
 
 func (s *Switchboard) mayDial(ctx context.Context, number Phone) error {

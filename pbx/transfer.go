@@ -68,21 +68,23 @@ func (s *Switchboard) handOver(ctx context.Context, call *Call, party, operator 
 	defer sound.stop()
 	if to.Operator != "" {
 		call.enter(StateCallingTarget, who+" hands over to operator "+to.Operator)
-		return s.colleague(ctx, call, to.Operator)
+		return s.colleague(ctx, call, to.Operator, to.Ringing)
 	}
 	call.enter(StateCallingTarget, who+" hands over to "+to.Number.String())
 	if err := s.mayDial(ctx, to.Number); err != nil {
 		return nil, err
 	}
-	return s.target(ctx, call, to.Number, sound)
+	return s.target(ctx, call, to.Number, sound, to.Ringing)
 }
 
 // colleague rings an operator whom another one asks for.
-func (s *Switchboard) colleague(ctx context.Context, call *Call, login string) (Leg, error) {
+func (s *Switchboard) colleague(ctx context.Context, call *Call, login string, ringing func()) (Leg, error) {
 	if err := s.desk.ask(login, call.cdr.ID); err != nil {
 		return nil, err
 	}
-	leg, err := s.dial(ctx, call, RoleOperator, s.toOperator(call, login), s.Limits.OperatorRing)
+	to := s.toOperator(call, login)
+	to.Ringing = ringing
+	leg, err := s.dial(ctx, call, RoleOperator, to, s.Limits.OperatorRing)
 	if err != nil {
 		s.desk.giveBack(login, call.cdr.ID)
 	}
@@ -93,7 +95,7 @@ func (s *Switchboard) colleague(ctx context.Context, call *Call, login string) (
 func (s *Switchboard) fetch(ctx context.Context, call *Call, party, operator Leg) (Leg, error) {
 	sound := sounding(ctx, party, nil, ringback)
 	defer sound.stop()
-	return s.colleague(ctx, call, operator.Record().Operator)
+	return s.colleague(ctx, call, operator.Record().Operator, nil)
 }
 
 // whoIs names a party in the steps.

@@ -128,6 +128,10 @@ func TestAnOperatorHandsAClientOver(t *testing.T) {
 					if err := <-reported; !errors.Is(err, tc.reported) {
 						t.Errorf("reported %v, want %v", err, tc.reported)
 					}
+					rings := len(tc.steps) > 1 && strings.HasPrefix(tc.steps[1], "dial ")
+					if told := anna.ToldRinging(); rings != (told == 1) {
+						t.Errorf("anna's phone is told %d times that somebody rings", told)
+					}
 					live := s.board.Live()[0]
 					if got := steps(live)[stepsBefore:]; !slices.Equal(got, tc.steps) || live.State != pbx.StateTalking {
 						t.Errorf("%s: %q, want %q", live.State, got, tc.steps)

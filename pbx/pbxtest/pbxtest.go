@@ -31,7 +31,9 @@ type Leg struct {
 	hidden   []pbx.Phone
 	held     bool
 	renewed  int
-	changed  chan struct{}
+
+	toldRinging int
+	changed     chan struct{}
 
 	referrals chan pbx.Referral
 }
@@ -74,9 +76,21 @@ func NewOperator(login string) *Leg {
 // of it comes by the channel.
 func (l *Leg) Refer(to pbx.Referral) <-chan error {
 	reported := make(chan error, 1)
+	to.Ringing = func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.toldRinging++
+	}
 	to.Report = func(_ context.Context, err error) { reported <- err }
 	l.referrals <- to
 	return reported
+}
+
+// ToldRinging is how often the phone was told that whom it REFERred to rings.
+func (l *Leg) ToldRinging() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.toldRinging
 }
 
 // Referrals implements pbx.Leg.
@@ -293,9 +307,13 @@ type Dialer struct {
 func (d *Dialer) Dial(ctx context.Context, to pbx.Endpoint) (pbx.Leg, error) {
 	d.mu.Lock()
 	early := to.Early
-	to.Early = nil
+	ringing := to.Ringing
+	to.Early, to.Ringing = nil, nil
 	d.dialed = append(d.dialed, to)
 	d.mu.Unlock()
+	if ringing != nil {
+		ringing()
+	}
 	if leg := d.Early[to.Number.Dialable()]; leg != nil && early != nil {
 		early.EarlyMedia(ctx, leg.Port)
 	}

@@ -115,7 +115,7 @@ func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endp
 		t.release()
 		return nil, err
 	}
-	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, hides: to.Hidden, silence: silence}, d, identity...)
+	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, ringing: to.Ringing, hides: to.Hidden, silence: silence}, d, identity...)
 }
 
 // haste bounds the search for a carrier that lives, in which the caller hears

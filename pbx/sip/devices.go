@@ -92,5 +92,5 @@ func (s *Server) dialDevice(ctx context.Context, to pbx.Endpoint, b *binding) (*
 	if link := token(to.Link); link != "" {
 		headers = append(headers, wire.NewHeader("Call-Info", "<"+link+">;purpose=info"))
 	}
-	return s.call(ctx, party{login: to.Operator, device: b, hides: to.Hidden}, d, headers...)
+	return s.call(ctx, party{login: to.Operator, device: b, ringing: to.Ringing, hides: to.Hidden}, d, headers...)
 }

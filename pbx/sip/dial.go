@@ -177,6 +177,9 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			case res.IsProvisional():
 				heard, rang = true, rang || res.StatusCode > wire.StatusTrying
 				silence.Stop()
+				if res.StatusCode == wire.StatusRinging && l.ringing != nil {
+					l.ringing()
+				}
 				if l.rings(res) && l.early != nil {
 					l.early.EarlyMedia(ctx, l.audio)
 				}

@@ -74,6 +74,8 @@ type party struct {
 	early  pbx.Early // who hears it before it answers; nil: nobody
 	hides  []pbx.Phone
 
+	ringing func() // is told that it rings; nil: nobody
+
 	silence time.Duration // which counts as death when we call; 0: patience
 }
 

@@ -38,7 +38,7 @@ func (l *Leg) referred(req *wire.Request, tx *wire.ServerTx) {
 		l.referring = true
 		progress := &subscription{leg: l, id: req.CSeq().SeqNo, sent: make(chan struct{})}
 		close(progress.sent)
-		to.Report = progress.report
+		to.Ringing, to.Report = progress.ringing, progress.report
 		l.server.answer(req, tx, wire.StatusAccepted, l.contact())
 		progress.notify(wire.StatusTrying) // RFC 3515 §2.4.4: at once
 		l.referrals <- to                  // there is room, for only one is under way
@@ -112,6 +112,17 @@ type subscription struct {
 	leg  *Leg
 	id   uint32        // the number of the REFER
 	sent chan struct{} // closed when the last NOTIFY is answered
+	said bool          // that somebody rings, or all there is to say
+}
+
+// ringing is Ringing of a pbx.Referral.
+func (n *subscription) ringing() {
+	n.leg.mu.Lock()
+	defer n.leg.mu.Unlock()
+	if !n.said && n.leg.state == up {
+		n.said = true
+		n.notify(wire.StatusRinging)
+	}
 }
 
 // report is Report of a pbx.Referral.
@@ -121,7 +132,7 @@ func (n *subscription) report(ctx context.Context, err error) {
 		code = refusal(err)
 	}
 	n.leg.mu.Lock()
-	n.leg.referring = false
+	n.leg.referring, n.said = false, true
 	gone := n.leg.state != up
 	if !gone {
 		n.notify(code)

@@ -62,12 +62,19 @@ func TestAnOperatorsREFERIsTakenAndItsPhoneIsToldHowItWent(t *testing.T) {
 				if wish.Number != c.number || wish.Operator != c.login || wish.Instead != nil {
 					t.Errorf("%s is %+v", c.to, wish)
 				}
+				for range 2 { // two devices; it is told once
+					wish.Ringing()
+				}
+				if got := k.told(); got != "SIP/2.0 180 Ringing active;expires=180 "+id {
+					t.Error(got)
+				}
 				reported := make(chan struct{})
 				go func() { wish.Report(context.Background(), c.err); close(reported) }()
 				if got := k.told(); got != c.last+" terminated;reason=noresource "+id {
 					t.Error(got)
 				}
 				wait(t, "end of Report", reported)
+				wish.Ringing() // too late
 			}
 			k.bye()
 		})
@@ -173,4 +180,27 @@ func TestAnOperatorDialsAColleagueByLogin(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	k.bye()
+}
+
+func TestWhoeverDialsIsToldThatThePartyRings(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	page := b.page()
+	page.account("anna").register("Expires: 600\n")
+	for _, c := range []struct {
+		to    pbx.Endpoint
+		rings *phone
+	}{{driver, carrier.once()}, {pbx.Endpoint{Operator: "anna"}, page}} {
+		rung := make(chan bool, 9)
+		c.to.Ringing = func() { rung <- true }
+		done := b.dial(context.Background(), c.to)
+		invite := c.rings.want("INVITE")
+		c.rings.send(invite.reply("183 Session Progress", "far", ""))
+		c.rings.send(invite.reply("180 Ringing", "far", ""))
+		wait(t, "word of the ringing", rung)
+		c.rings.send(invite.reply("486 Busy", "far", ""))
+		c.rings.want("ACK")
+		if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrBusy) || len(rung) > 0 {
+			t.Errorf("%v, told %d times more", err, len(rung))
+		}
+	}
 }

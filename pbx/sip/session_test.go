@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,77 @@ func TestAPeerThatMovesInItsAnswerToOursIsFollowed(t *testing.T) {
 	}
 	_ = l.HangUp(context.Background(), nil)
 	elsewhere.send(elsewhere.want("BYE sip:new@"+elsewhere.self).reply("200 OK", "", ""))
+}
+
+// In each role, and whoever refreshes: a browser's session lives as long as it is
+// refreshed, by UPDATE where the page knows that, and ends when it is not.
+func TestTheSessionOfABrowserLivesByItsRefreshes(t *testing.T) {
+	for name, c := range map[string]struct {
+		theyCall bool
+		expires  string // in the page's INVITE or 200
+		allow    string
+		ours     bool
+		method   string // of the refresh
+	}{
+		"they call, we refresh":           {true, "90", "Allow: UPDATE\n", true, "UPDATE"},
+		"they call and know no UPDATE":    {true, "90", "", true, "INVITE"},
+		"they call and refresh":           {true, "90;refresher=uac", "Allow: UPDATE\n", false, ""},
+		"we call and refresh":             {false, "1800;refresher=uac", "Allow: UPDATE\n", true, "UPDATE"},
+		"we call a page without UPDATE":   {false, "1800;refresher=uac", "", true, "INVITE"},
+		"we call, they refresh":           {false, "90;refresher=uas", "Allow: UPDATE\n", false, ""},
+		"we call one that leaves it open": {false, "90", "Allow: UPDATE\n", true, "UPDATE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, answerAll, nil)
+			page := b.page()
+			a := page.account("anna")
+			a.register("Expires: 600\n")
+			session := "Supported: timer\nSession-Expires: " + c.expires + "\n" + c.allow
+			var l *Leg
+			var k *talk
+			if c.theyCall {
+				k = a.newTalk("anna", "88005553535")
+				k.request("INVITE", session+sdpOffer)
+				challenge := k.want("SIP/2.0 407")
+				k.again("ACK", "")
+				k.request("INVITE", "Proxy-Authorization: "+a.credentials("INVITE", "sip:88005553535@pbx.test", challenge.header("Proxy-Authenticate"))+"\n"+session+sdpOffer)
+				k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+				k.request("ACK", "")
+				l = wait(t, "leg", b.legs).(*Leg)
+			} else {
+				done := b.dial(context.Background(), pbx.Endpoint{Operator: "anna"})
+				invite := page.want("INVITE")
+				page.send(invite.reply("200 OK", "far", "Contact: <sip:x@page.invalid>\nRequire: timer\n"+session+sdpOffer))
+				page.want("ACK")
+				l = wait(t, "end of Dial", done).leg.(*Leg)
+				k = &talk{phone: page, id: invite.header("Call-ID"), from: invite.header("To") + ";tag=far", to: invite.header("From"), target: invite.uri("Contact")}
+			}
+			l.mu.Lock()
+			interval, ours := l.interval, l.ours
+			l.watchSession(300*time.Millisecond, ours) // as if so much of it had gone by
+			l.mu.Unlock()
+			if want, _, _ := strings.Cut(c.expires, ";"); seconds(interval) != want || ours != c.ours {
+				t.Fatalf("%v, ours: %v", interval, ours)
+			}
+			if !ours {
+				bye := page.want("BYE")
+				page.send(bye.reply("200 OK", "", ""))
+				if err := ended(t, l); !errors.Is(err, pbx.ErrUnreachable) {
+					t.Error(err)
+				}
+				return
+			}
+			refresh := page.want(c.method)
+			if got := refresh.header("Session-Expires"); !strings.HasSuffix(got, ";refresher=uac") {
+				t.Errorf("got\n%s", refresh)
+			}
+			page.send(refresh.reply("200 OK", "", "Contact: <sip:x@page.invalid>\nSession-Expires: 90;refresher=uac\n"))
+			if c.method == "INVITE" {
+				page.want("ACK")
+			}
+			k.bye() // it has gone on until here
+		})
+	}
 }
 
 // JsSIP offers 90 s and would refresh every 45; its call would die with a
