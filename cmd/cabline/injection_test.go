@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -165,12 +164,7 @@ func peaceful(t *testing.T) (*courier.Courier, *store.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(carrier.Close)
-	db, err := store.Open(filepath.Join(t.TempDir(), "cabline.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return carrier, db
+	return carrier, openStore(t)
 }
 
 // Whatever stands in a number, an order, an operator's name or the place of a

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +13,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,64 +73,155 @@ var misbehaviours = map[string]func(w http.ResponseWriter, r *http.Request){
 			w.Header().Set("X-"+strconv.Itoa(i), strings.Repeat("x", 1000))
 		}
 	},
+	"sends a packed bomb": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed(20 << 20))
+	},
+	"redirects elsewhere": func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, strings.Replace("http://"+r.Host, "127.0.0.1", "127.0.0.2", 1), http.StatusTemporaryRedirect)
+	},
+	"redirects to a file": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "file:///etc/passwd")
+		w.WriteHeader(http.StatusMovedPermanently)
+	},
+	"says it is in windows-1251, and is": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml; charset=windows-1251")
+		_, _ = w.Write([]byte("<response><code>0</code><descr>\xcf\xf0\xe8\xe2\xe5\xf2</descr></response>"))
+	},
+	"names a charset that is none": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=klingon")
+		_, _ = w.Write([]byte("{\"id\": \"\xff\xfe\"}"))
+	},
+	"has nothing to say": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+	"fails with a page": func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<!doctype html><h1>500</h1>", http.StatusInternalServerError)
+	},
+	"answers as HTTP/1.0":                raw("HTTP/1.0 200 OK\r\n\r\n{}"),
+	"answers as HTTP/1.0 and breaks off": raw("HTTP/1.0 200 OK\r\nContent-Length: 5000\r\n\r\n{\"id\":"),
+	"speaks another protocol":            raw("SSH-2.0-OpenSSH_9.2\r\n"),
+	"sends chunks that are none":         raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"),
+	"says everything twice": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":"1","id":["2"],"status":"x","status":null,"code":0,"code":"0","data":{},"data":[],"result":{},"result":1}`)
+	},
+	"nests deeply": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat(`{"result":`, 9_000)+"1"+strings.Repeat("}", 9_000))
+	},
+	"nests XML deeply": func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<response><code>0</code>"+strings.Repeat("<data>", 9_000)+strings.Repeat("</data>", 9_000)+"</response>")
+	},
 	"has a self-signed certificate": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
 	"is not there":                  nil,
+	"takes no connection":           nil,
 }
+
+// raw answers with these bytes and hangs up.
+func raw(answer string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(counted).ResponseWriter.(http.Hijacker).Hijack()
+		if err == nil {
+			_, _ = io.WriteString(conn, answer)
+			_ = conn.Close()
+		}
+	}
+}
+
+// packed is so many zeros, which take a thousandth of that.
+func packed(n int) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.CopyN(w, zeros{}, int64(n))
+	_ = w.Close()
+	return b.Bytes()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // asking are the configs of the adapters that ask, for a system at an address.
 var asking = map[string]func(cfg *config.Config, url string){
-	"taximaster": func(cfg *config.Config, url string) {
+	"tm_tapi": func(cfg *config.Config, url string) {
 		t := &cfg.Dispatch.Taximaster
-		t.URL, t.TAPIKey, t.CommonKey = url, "tapi", "common"
+		cfg.Dispatch.Kind, t.URL, t.TAPIKey, t.CommonKey = "taximaster", url, "tapi", "common"
+	},
+	"common_api": func(cfg *config.Config, url string) { // of a system whose tm_tapi is well
+		t := &cfg.Dispatch.Taximaster
+		cfg.Dispatch.Kind, t.URL, t.TAPIKey, t.CommonKey = "taximaster", url+wellOverTAPI, "tapi", "common"
+	},
+	"events": func(cfg *config.Config, url string) {
+		cfg.Dispatch.Events.URL, cfg.Dispatch.Events.Secret = url, "secret"
 	},
 	"httpjson": func(cfg *config.Config, url string) {
 		h := &cfg.Dispatch.HTTPJSON
+		cfg.Dispatch.Kind = "httpjson"
 		h.ByPhone.URL, h.Order.ID, h.Order.Status, h.Retries = url+"/find?tel={phone}", "id", "status", 5
 	},
 	"gootax": func(cfg *config.Config, url string) {
 		g := &cfg.Dispatch.Gootax
+		cfg.Dispatch.Kind = "gootax"
 		g.VoiceToken, g.API.URL, g.API.Key = "token", url, "key"
 	},
 }
+
+// wellOverTAPI is a path below which tm_tapi answers as it should.
+const wellOverTAPI = "/well"
 
 // A caller of a firm whose dispatch system misbehaves rings at an operator's
 // within three seconds. Fake time holds that limit, in the tests of pbx; here the
 // machine may be busy.
 func TestACallerReachesAHumanWhateverTheDispatchSystemDoes(t *testing.T) {
+	shared := openStore(t)
+	var callers sync.WaitGroup
+	atOnce := make(chan struct{}, 16) // they mostly wait
 	for kind, configure := range asking {
 		for name, answers := range misbehaviours {
-			t.Run(kind+" "+name, func(t *testing.T) {
-				t.Parallel()
-				url, sent := misbehaving(t, name, answers)
-				cfg := config.Default()
-				cfg.Dispatch.Kind = kind
-				configure(cfg, url)
-				board, rang := switchboardOf(t, cfg)
-				client := pbxtest.NewLeg(demoClient)
-				story := make(chan struct{})
-				go func() {
-					defer close(story)
-					board.Incoming(t.Context(), client, pbx.Arrival{From: demoClient, To: demoLine})
-				}()
-				go client.Press("0")
-				select {
-				case <-rang:
-				case <-time.After(12 * time.Second):
-					t.Error("no operator rings")
-				}
-				client.Leave()
-				<-story
-				if n := sent.Load(); n > 32<<20 { // most of it in sockets' buffers
-					t.Errorf("%d bytes were taken", n)
-				}
+			callers.Go(func() {
+				atOnce <- struct{}{}
+				defer func() { <-atOnce }()
+				t.Run(kind+" "+name, func(t *testing.T) {
+					url, sent := misbehaving(t, name, answers)
+					cfg := config.Default()
+					configure(cfg, url)
+					db := shared
+					if kind == "events" { // which are delivered by whoever finds them
+						db = openStore(t)
+					}
+					reachesAHuman(t, cfg, db)
+					if n := sent.Load(); n > 32<<20 { // most of it in sockets' buffers
+						t.Errorf("%d bytes were taken", n)
+					}
+				})
 			})
 		}
 	}
+	callers.Wait()
+}
+
+// reachesAHuman fails if no operator rings for a client who presses 0.
+func reachesAHuman(t *testing.T, cfg *config.Config, db *store.Store) {
+	board, rang := switchboardOf(t, cfg, db)
+	client := pbxtest.NewLeg(demoClient)
+	story := make(chan struct{})
+	go func() {
+		defer close(story)
+		board.Incoming(t.Context(), client, pbx.Arrival{From: demoClient, To: demoLine})
+	}()
+	go client.Press("0")
+	select {
+	case <-rang:
+	case <-time.After(12 * time.Second):
+		t.Error("no operator rings")
+	}
+	client.Leave()
+	<-story
 }
 
 // misbehaving is the address of such a system, and how much it has got rid of.
 func misbehaving(t *testing.T, name string, answers http.HandlerFunc) (url string, sent *atomic.Int64) {
 	sent = &atomic.Int64{}
+	if name == "takes no connection" {
+		return "http://" + deafAddress(t), sent
+	}
 	if answers == nil {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -135,7 +230,13 @@ func misbehaving(t *testing.T, name string, answers http.HandlerFunc) (url strin
 		defer l.Close()
 		return "http://" + l.Addr().String(), sent
 	}
-	counting := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answers(counted{w, sent}, r) })
+	counting := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, wellOverTAPI+"/tm_tapi/") {
+			_, _ = io.WriteString(w, `<response><code>0</code><data><PHONE_TYPE>2</PHONE_TYPE><ORDER_ID>42</ORDER_ID><ORDER_STATE>7</ORDER_STATE></data></response>`)
+			return
+		}
+		answers(counted{w, sent}, r)
+	})
 	server := httptest.NewUnstartedServer(counting)
 	server.Config.ErrorLog = quietLog()
 	if strings.Contains(name, "certificate") {
@@ -145,6 +246,30 @@ func misbehaving(t *testing.T, name string, answers http.HandlerFunc) (url strin
 	}
 	t.Cleanup(server.CloseClientConnections)
 	return server.URL, sent
+}
+
+// deafAddress is where a connection is never taken and never refused: the two that
+// wait there already are as many as may.
+func deafAddress(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
+	for range 2 {
+		if conn, err := net.DialTimeout("tcp", addr, 100*time.Millisecond); err == nil {
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+	}
+	return addr
 }
 
 type counted struct {
@@ -160,14 +285,18 @@ func (c counted) Write(p []byte) (int, error) {
 
 func (c counted) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
 
-// switchboardOf is a switchboard with the config's dispatch system; rang is
-// closed when its one operator rings.
-func switchboardOf(t *testing.T, cfg *config.Config) (board *pbx.Switchboard, rang chan struct{}) {
+func openStore(t *testing.T) *store.Store {
 	db, err := store.Open(filepath.Join(t.TempDir(), "cabline.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// switchboardOf is a switchboard with the config's dispatch system; rang is
+// closed when its one operator rings.
+func switchboardOf(t *testing.T, cfg *config.Config, db *store.Store) (board *pbx.Switchboard, rang chan struct{}) {
 	x := &exchange{cfg: cfg, store: db}
 	d, err := x.connectDispatch()
 	if err != nil {
@@ -189,6 +318,11 @@ func switchboardOf(t *testing.T, cfg *config.Config) (board *pbx.Switchboard, ra
 		}},
 	}
 	board.Notices = &pbx.Autodial{Board: board, Store: db}
+	d.tellOf(board, func(s pbx.Store) pbx.Store { return s })
+	ctx, stop := context.WithCancel(t.Context())
+	delivered := make(chan struct{})
+	go func() { defer close(delivered); _ = d.serve(ctx) }()
+	t.Cleanup(func() { stop(); <-delivered })
 	x.board = board
 	board.SetOperators([]pbx.Operator{{Login: "anna"}})
 	board.SetOnline("anna", true)
