@@ -97,7 +97,7 @@ func rehearsal(cfg *config.Config, data string) ([]trunkPlace, error) {
 	var b [2]byte
 	_, _ = rand.Read(b[:]) // never fails
 	at := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 64 + b[0]&63, b[1], host}) }
-	cfg.Data = data
+	cfg.Data, cfg.Recording.Folder = data, ""
 	cfg.SIP.Public = netip.Addr{}
 	cfg.RTP.Ports = config.PortRange{}
 	cfg.Web.Listen = config.WebListen{Addr: netip.AddrPortFrom(at(1), 0)}

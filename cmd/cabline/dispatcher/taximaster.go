@@ -29,6 +29,8 @@ type Taximaster struct {
 	Login      string
 	Password   string
 	OperatorOf string // the login in START_USER_SIP_ACCOUNTS
+
+	Linked func(record url.Values) // is told of each recording that is linked; may be nil
 }
 
 // state is one of the firm's order states. The ids are this firm's own.
@@ -123,7 +125,17 @@ func (t *Taximaster) tapi(ctx context.Context, request string, q url.Values) (co
 			}
 		}
 		return codeParameter, nil
-	case "set_request_state", "create_record_link":
+	case "create_record_link":
+		for _, needed := range []string{"RECORD_DATE", "RECORD_LENGTH", "FILE_PATH", "CALL_TYPE", "CALL_RESULT"} {
+			if q.Get(needed) == "" {
+				return codeParameter, nil
+			}
+		}
+		if t.Linked != nil {
+			t.Linked(q)
+		}
+		fallthrough
+	case "set_request_state":
 		zerolog.Ctx(ctx).Info().Str("request", request).Str("order", q.Get("ORDER_ID")).Str("state", q.Get("STATE")).Msg("Такси-Мастер is told")
 		return codeOK, nil
 	}

@@ -34,6 +34,7 @@ func TestBrowser(t *testing.T) {
 		"JsSIP in a page of a site nobody named gets nothing":            aSiteNobodyNamed,
 		"the demo shows it all":                                          theDemo,
 		"orders and calls have pages":                                    ordersAndCalls,
+		"a recorded talk plays in the history":                           recordingsPlay,
 		"notices have a page that goes along with them":                  noticesHaveAPage,
 		"clients' answers reach the console":                             answersReachTheConsole,
 		"an operator lets client and driver talk of a lost item":         anItemWasLost,

@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -30,6 +32,8 @@ type foreign struct {
 	}
 	mu   sync.Mutex
 	told []string // the paths of what the exchange asked
+
+	bodies [][]byte // of what was posted
 }
 
 func newForeign(t *testing.T, kind, notices string) *foreign {
@@ -40,6 +44,9 @@ func newForeign(t *testing.T, kind, notices string) *foreign {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.told = append(f.told, filepath.Base(r.URL.Path))
+		body, _ := io.ReadAll(r.Body) // of our own exchange, on loopback
+		f.bodies = append(f.bodies, body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		f.mu.Unlock()
 		f.system.ServeHTTP(w, r)
 	}))
@@ -57,7 +64,7 @@ func newForeign(t *testing.T, kind, notices string) *foreign {
   statuses: [{theirs: ON_THE_WAY, status: accepted}, {theirs: AT_PLACE, status: arrived}, {theirs: CANCELLED, status: refused}],
   answers: [{answer: cancel, request: {url: "` + server.URL + `/rides/{order_id}/cancel", method: POST, ok: accepted}}]}}`,
 	}[kind]
-	firm := strings.Replace(Firm, "dispatch: {kind: orderbook, token: dispatch-token}", "dispatch: "+dispatch+"\nnotices: {enabled: "+notices+"}", 1)
+	firm := strings.Replace(Firm, "dispatch: {kind: orderbook, token: dispatch-token}", "dispatch: "+dispatch+"\nnotices: {enabled: "+notices+"}\nrecording: {on: true}", 1)
 	f.world = newWorldOf(t, firm)
 	switch kind {
 	case "gootax":

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { tables, translator } from '../src/i18n/index.ts';
-import { hasNumber, missed } from '../src/logic/history.ts';
+import { hasNumber, missed, recorded } from '../src/logic/history.ts';
 import { noticeStepText, stepText } from '../src/logic/steps.ts';
 import { story, type Scene } from '../src/logic/story.ts';
 import { readProblem } from '../src/net/api.ts';
@@ -84,4 +84,11 @@ test('a problem tells which field is wrong, whoever wrote it', () => {
 test('an answer that is no problem document is still an error', () => {
   assert.equal(readProblem(502, undefined).message, 'HTTP 502');
   assert.equal(readProblem(500, 'oops').status, 500);
+});
+
+test('a call that is over and was recorded has something to hear', () => {
+  const what = (ended: string | null, ...steps: string[]) => recorded({ ...call, ended, steps: steps.map((what) => ({ at: '', what })) });
+  assert.equal(what('2026-11-22T12:00:00Z', 'talk to driver', 'the talk is recorded'), true);
+  assert.equal(what('2026-11-22T12:00:00Z', 'talk to driver'), false);
+  assert.equal(what(null, 'the talk is recorded'), false); // its file is not whole
 });

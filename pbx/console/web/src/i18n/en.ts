@@ -250,6 +250,8 @@ export const en: Record<Key, string> = {
   'calls.leg.audio.mos': 'rated {mos}',
   'calls.leg.audio.mute': 'only silence came: the microphone was mute',
   'calls.leg.silent': 'no audio',
+  'calls.recordings': 'Recorded talk',
+  'calls.recording': '{left} left, {right} right · {at} · {length}',
   'calls.order': 'Order',
   'calls.id': 'Call ID',
 
@@ -327,6 +329,7 @@ export const en: Record<Key, string> = {
   'step.dials': 'operator {1} dials',
   'step.not_allowed': 'this number may not be called',
   'step.connect': 'connecting client and driver',
+  'step.recorded': 'the talk is recorded',
   'step.fault': 'a fault of ours: the client goes to an operator',
   'step.handOver': 'operator {1} hands over to {2}',
   'step.handOver.operator': 'operator {1} hands over to operator {2}',

@@ -249,6 +249,8 @@ export const ru = {
   'calls.leg.audio.mos': 'слышно на {mos}',
   'calls.leg.audio.mute': 'шла тишина: микрофон молчал',
   'calls.leg.silent': 'звука не было',
+  'calls.recordings': 'Запись разговора',
+  'calls.recording': '{left} слева, {right} справа · {at} · {length}',
   'calls.order': 'Заказ',
   'calls.id': 'Номер звонка',
 
@@ -343,6 +345,7 @@ export const ru = {
   'step.goesOn.driver': 'водитель вернулся к разговору',
   'step.goesOn.target': 'адресат вернулся к разговору',
   'step.goesOn.operator': 'оператор вернулся к разговору',
+  'step.recorded': 'разговор записывается',
   'step.unheard.client': 'клиент не слышен',
   'step.unheard.driver': 'водитель не слышен',
   'step.unheard.target': 'адресат не слышен',

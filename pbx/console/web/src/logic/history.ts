@@ -7,6 +7,11 @@ export function missed(call: CDR): boolean {
   return call.kind === 'inbound' && call.ended !== null && call.talked_seconds === 0 && call.steps.some((step) => step.what === 'wait for operator');
 }
 
+/** A talk of a call that is over was recorded. */
+export function recorded(call: CDR): boolean {
+  return call.ended !== null && call.steps.some((step) => step.what === 'the talk is recorded');
+}
+
 /** Whether the digits somebody typed are part of a number of the call. */
 export function hasNumber(call: CDR, text: string): boolean {
   const digits = text.replace(/\D/g, '').replace(/^8(?=\d{10}$)/, '7');

@@ -38,6 +38,7 @@ const rows: Row[] = [
   [/^the driver of (.+) calls$/, 'step.driver_calls', null],
   [/^menu: two orders$/, 'step.two_orders'],
   [/^chose order (\S+)$/, 'step.chose_order', null],
+  [/^the talk is recorded$/, 'step.recorded'],
   [/^a fault of ours$/, 'step.fault'],
   [/^operator (\S+) hands over to operator (\S+)$/, 'step.handOver.operator', null, null],
   [/^operator (\S+) hands over to (.+)$/, 'step.handOver', null, null],

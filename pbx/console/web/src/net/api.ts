@@ -1,4 +1,4 @@
-import type { CDR, Card, DemoInfo, Me, Notice, NoticeStep, OptOut, Order } from './types.ts';
+import type { CDR, Card, DemoInfo, Me, Notice, NoticeStep, OptOut, Order, Recording } from './types.ts';
 
 /** An answer that is no success, or no answer at all (status 0). */
 export class ApiError extends Error {
@@ -88,6 +88,9 @@ export class Api {
     if (after) query.set('after', after);
     return this.request('GET', `/api/v1/cdrs?${query}`);
   }
+  recordings = async (call: string) =>
+    (await this.request<{ recordings: Recording[] | null }>('GET', `/api/v1/calls/${encodeURIComponent(call)}/recordings`)).recordings ?? [];
+  recordingURL = (call: string, number: number) => `/api/v1/calls/${encodeURIComponent(call)}/recordings/${number}`;
   async notices(filter: { state: string; phone: string; limit: number }): Promise<Notice[]> {
     const query = new URLSearchParams({ limit: String(filter.limit) });
     if (filter.state) query.set('state', filter.state);

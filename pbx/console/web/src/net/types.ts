@@ -49,6 +49,7 @@ export interface Me {
   language: string;
   branches: string[];
   firm: string;
+  listen: boolean; // to recordings
   sip: { uri: string; realm: string; ha1: string; ws: string };
 }
 
@@ -116,6 +117,16 @@ export interface CDR {
   result: string;
   steps: { at: string; what: string }[];
   legs: LegRecord[];
+}
+
+/** A recorded talk of a call. */
+export interface Recording {
+  number: number;
+  started: string;
+  length_seconds: number;
+  size: number;
+  left: string; // the party on the left side: client …
+  right: string;
 }
 
 export const noticeStates = [

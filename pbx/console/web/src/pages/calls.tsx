@@ -10,6 +10,7 @@ import type { CDR, LegRecord, Me } from '../net/types.ts';
 import { Header } from '../ui/Header.tsx';
 import { Gate } from '../ui/Login.tsx';
 import { Dial, PhoneLink, dialElsewhere } from '../ui/PhoneLink.tsx';
+import { Recordings } from '../ui/Recordings.tsx';
 import { useNow, useT } from '../ui/settings.ts';
 import '../style.css';
 
@@ -100,7 +101,7 @@ function Calls(props: { me: Me }) {
           <tbody>
             {shown.map((call) => (
               <Row key={call.id} call={call} now={now} open={open === call.id} onOpen={() => setOpen(open === call.id ? '' : call.id)}>
-                <Detail call={call} />
+                <Detail call={call} listen={props.me.listen} />
               </Row>
             ))}
           </tbody>
@@ -140,7 +141,7 @@ function Row(props: { call: CDR; now: number; open: boolean; onOpen: () => void;
   );
 }
 
-function Detail({ call }: { call: CDR }) {
+function Detail({ call, listen }: { call: CDR; listen: boolean }) {
   const t = useT();
   return (
     <div class="detail-grid" data-testid={`detail-${call.id}`}>
@@ -161,6 +162,7 @@ function Detail({ call }: { call: CDR }) {
           </tr></thead>
           <tbody>{call.legs.map((leg, i) => <Leg key={i} leg={leg} />)}</tbody>
         </table>
+        {listen && <Recordings api={api} call={call} />}
         <p class="small muted">{call.order_id && `${t('calls.order')} ${call.order_id} · `}{t('calls.id')} {call.id}</p>
       </section>
     </div>

@@ -19,7 +19,7 @@ const steps = (...list) => list.map(([seconds, what]) => ({ at: ago(seconds), wh
 
 export const password = 'secret';
 export const me = {
-  login: 'anna', name: 'Анна', language: 'ru', branches: ['Центр'], firm: 'Такси Ромашка',
+  login: 'anna', name: 'Анна', language: 'ru', branches: ['Центр'], firm: 'Такси Ромашка', listen: false,
   sip: { uri: 'sip:anna@cabline', realm: 'cabline', ha1: 'd41d8cd98f00b204e9800998ecf8427e', ws: '/ws' },
 };
 
