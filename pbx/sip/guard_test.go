@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unicode/utf16"
 
 	"cabline/pbx"
 )
@@ -31,10 +32,13 @@ func TestAHiddenNumberIsKnownInEveryWriting(t *testing.T) {
 		"with brackets":           "X: +7 (916) 765-43-21",
 		"dotted":                  "X: 916.765.4321",
 		"with hard spaces":        "X: +7\u00a0916\u00a0765\u00a043\u00a021",
+		"typeset":                 "X: +7\u202f916\u2009765\u201143\u201321",
+		"in UTF-16":               "X: " + utf16BE("+79167654321"),
 		"digit by digit":          "X: 9-1-6-7-6-5-4-3-2-1",
 		"URL-encoded":             "X: %2B7916%37654321",
 		"URL-encoded all":         "X: %39%31%36%37%36%35%34%33%32%31",
 		"in hex":                  "X: " + hex.EncodeToString([]byte("+79167654321")),
+		"in hex, capitals":        "X: " + strings.ToUpper(hex.EncodeToString([]byte("call +79167654321"))),
 		"in hex, spaced":          "X: " + fmt.Sprintf("% x", "9167654321"),
 		"in base64":               "X: " + base64.StdEncoding.EncodeToString([]byte("9167654321")),
 		"in base64, +7":           "X: " + base64.StdEncoding.EncodeToString([]byte("+79167654321")),
@@ -61,6 +65,27 @@ func TestAHiddenNumberIsKnownInEveryWriting(t *testing.T) {
 	}
 	if hide(ownPhone, []pbx.Phone{ownPhone, "", "1234"}) != nil {
 		t.Error("a party's own number, none, and a short one are not to be hidden")
+	}
+}
+
+func utf16BE(text string) string {
+	var b strings.Builder
+	for _, c := range utf16.Encode([]rune(text)) {
+		b.Write([]byte{byte(c >> 8), byte(c)})
+	}
+	return b.String()
+}
+
+// The alphabets of base64 differ in two letters that digits never become.
+func TestDigitsAreTheSameInBothAlphabetsOfBase64(t *testing.T) {
+	h := hide(ownPhone, []pbx.Phone{secretPhone})
+	for shift := range 3 {
+		for _, code := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			text := code.EncodeToString([]byte("~?>"[:shift] + secretPhone.Dialable() + "~?>"))
+			if h.in([]byte("X: "+text)) == nil {
+				t.Errorf("shifted by %d: not seen in %s", shift, text)
+			}
+		}
 	}
 }
 

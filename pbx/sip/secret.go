@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -58,11 +59,32 @@ func (h *hidden) in(text []byte) *secret {
 	return nil
 }
 
-// digitsIn appends the digits of a text, those together that a person would
-// read as one number: spaces, dashes, dots and brackets between them do not
-// count, and %39 is a nine (RFC 3986 §2.1).
+// What an octet is to a number: one of its digits, which stand for themselves,
+// nothing, or its end.
+const (
+	nothing = 0
+	apart   = 'x'
+)
+
+// octets is what each of them is. Between the digits that a person would read as
+// one number there may be spaces, dashes, dots, brackets, the halves of UTF-16,
+// and what typesetters put there: U+00A0, 2009, 2011, 2013, 202F.
+var octets = func() (all [256]byte) {
+	for i := range all {
+		switch {
+		case i >= '0' && i <= '9':
+			all[i] = byte(i)
+		case strings.IndexByte(" \t-.()/_+\x00\u00a0\u2009\u2011\u2013\u202f", byte(i)) < 0:
+			all[i] = apart
+		}
+	}
+	return all
+}()
+
+// digitsIn appends the digits of a text, those of a number together and an end
+// between others; %39 is a nine (RFC 3986 §2.1).
 func digitsIn(digits, text []byte) []byte {
-	const apart = 'x'
+	last := byte(apart)
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		if c == '%' && i+2 < len(text) {
@@ -71,15 +93,11 @@ func digitsIn(digits, text []byte) []byte {
 				c, i = high<<4|low, i+2
 			}
 		}
-		switch c {
-		case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			digits = append(digits, c)
-		case ' ', '\t', '-', '.', '(', ')', '/', '_', '+', 0xc2, 0xa0: // the last two are U+00A0
-		default:
-			if n := len(digits); n > 0 && digits[n-1] != apart {
-				digits = append(digits, apart)
-			}
+		is := octets[c]
+		if is == nothing || is == apart && last == apart {
+			continue
 		}
+		digits, last = append(digits, is), is
 	}
 	return digits
 }
