@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,9 +98,7 @@ func demoConfig(data string, page, exchange, network netip.AddrPort, password st
 	cfg.Trunks = []config.Trunk{{Name: "carrier", Host: network.String(), Transport: "udp",
 		From: []netip.Prefix{netip.PrefixFrom(network.Addr(), 32)}, CallerID: demoLine}}
 	cfg.Lines = []config.Line{{Number: demoLine, Trunk: "carrier", Branch: "Центр", Tariff: "Стандарт", Language: "ru"}}
-	sum := md5.Sum([]byte(demoLogin + ":" + config.Realm + ":" + password))
-	cfg.Operators = []config.Operator{{Login: demoLogin, Name: "Анна", Branches: []string{"Центр"},
-		HA1: config.Secret(hex.EncodeToString(sum[:]))}}
+	cfg.Operators = []config.Operator{{Login: demoLogin, Name: "Анна", Branches: []string{"Центр"}, HA1: config.HA1(demoLogin, password)}}
 	cfg.Dispatch.Token = config.Secret(rand.Text())
 	cfg.Timeouts.Shutdown = 0 // who presses Ctrl-C wants the terminal back
 	cfg.Outgoing.Allow = []config.Prefix{"+7"}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,8 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"cabline/cmd/cabline/config"
@@ -41,43 +44,54 @@ func (c maskingCommand) Run(ctx context.Context, to terminal) (err error) {
 	if err != nil {
 		return fmt.Errorf("selftest: %w", err)
 	}
-	log := newLogger(to.err, config.Log{Level: "error", Format: cfg.Log.Format}, cfg.Secrets())
+	notes := &notes{errors: newLogger(to.err, config.Log{Level: "error", Format: cfg.Log.Format}, cfg.Secrets())}
 	x, err := build(cfg)
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(log.WithContext(ctx))
+	pages, err := x.listen()
+	if err != nil {
+		return err
+	}
+	console, err := x.console(false, nil)
+	if err != nil {
+		return errors.Join(err, pages.Close())
+	}
+	for i := range places {
+		places[i].Web = netip.MustParseAddrPort(pages.Addr().String())
+	}
+	ctx, stop := context.WithCancel(zerolog.New(notes).WithContext(ctx))
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { x.board.Serve(ctx); return nil })
-	g.Go(func() error { return x.sip.Serve(ctx) })
-	proved := playAll(ctx, x, places, to)
+	g.Go(func() error { return x.serve(ctx, pages, console.Server(ctx)) })
+	proved := playAll(ctx, rehearsed{x, notes}, places, to)
 	stop()
 	return errors.Join(proved, g.Wait())
 }
 
 // playAll prints one certificate for each trunk; an error: not all is proven.
-func playAll(ctx context.Context, x *exchange, places []trunkPlace, to terminal) error {
-	fmt.Fprintf(to.out, "%s: what the parties of masked calls learn of each other\n\n", strings.TrimSpace("Cabline "+version))
+func playAll(ctx context.Context, x rehearsed, places []trunkPlace, to terminal) error {
+	tongue := selftest.Tongue(x.cfg.Firm.Language)
+	fmt.Fprintf(to.out, "%s\n\n", tongue.Say("%s: what the parties of masked calls, and operators, learn of each other", strings.TrimSpace("Cabline "+version)))
 	failed := 0
 	for _, at := range places {
-		certificate, err := selftest.Play(ctx, at.trunk, at.Place, rehearsed{x})
+		certificate, err := selftest.Play(ctx, at.trunk, at.Place, x)
 		if err != nil {
 			return fmt.Errorf("selftest: trunk %q: %w", at.trunk, err)
 		}
-		certificate.Write(to.out)
+		certificate.Write(to.out, tongue)
 		fmt.Fprintln(to.out)
 		if !certificate.OK() {
 			failed++
 		}
 	}
 	if mended, refused := x.metrics.MaskingAlarms(); mended+refused > 0 {
-		return fmt.Errorf("selftest: the guard had to keep %d messages from telling: a fault of Cabline", mended+refused)
+		return errors.New(tongue.Say("the guard had to keep %d messages from telling: a fault of Cabline", mended+refused))
 	}
 	if failed > 0 {
-		return fmt.Errorf("selftest: masking is not proven for %d of %d trunks", failed, len(places))
+		return errors.New(tongue.Say("masking is not proven for %d of %d trunks", failed, len(places)))
 	}
-	fmt.Fprintln(to.out, "masking is proven for every trunk: 0 leaks, 0 alarms of the guard")
+	fmt.Fprintln(to.out, tongue.Say("masking is proven for every trunk: 0 leaks, 0 alarms of the guard"))
 	return nil
 }
 
@@ -85,6 +99,44 @@ func playAll(ctx context.Context, x *exchange, places []trunkPlace, to terminal)
 type trunkPlace struct {
 	trunk string
 	selftest.Place
+}
+
+// notes is the log of a rehearsal: all of it is searched, and errors are shown.
+type notes struct {
+	errors zerolog.Logger
+
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// maxNotes bounds what one flow writes into the log, in bytes.
+const maxNotes = 16 << 20
+
+// Write implements io.Writer, for lines without a level.
+func (n *notes) Write(line []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.text.Len() < maxNotes {
+		n.text.Write(line)
+	}
+	return len(line), nil
+}
+
+// WriteLevel implements zerolog.LevelWriter.
+func (n *notes) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	if level >= zerolog.ErrorLevel {
+		n.errors.WithLevel(level).RawJSON("of", bytes.TrimSpace(line)).Send()
+	}
+	return n.Write(line)
+}
+
+// Logged implements selftest.Exchange.
+func (n *notes) Logged() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	text := bytes.Clone(n.text.Bytes())
+	n.text.Reset()
+	return text
 }
 
 // How the rehearsal differs from the firm's day: nobody waits long.
@@ -103,6 +155,11 @@ func rehearsal(cfg *config.Config, data string) ([]trunkPlace, error) {
 	cfg.Web.Listen = config.WebListen{Addr: netip.AddrPortFrom(at(1), 0)}
 	cfg.Web.Cert, cfg.Web.Key = "", ""
 	cfg.Notices.Enabled = false
+	password := rand.Text()
+	cfg.Operators = nil
+	for _, login := range []string{selftest.Anna, selftest.Boris} {
+		cfg.Operators = append(cfg.Operators, config.Operator{Login: login, Name: login, HA1: config.HA1(login, password)})
+	}
 	cfg.Dispatch = config.Dispatch{Kind: "orderbook", Token: cfg.Dispatch.Token}
 	cfg.Timeouts.DriverRing, cfg.Timeouts.ClientRing = rehearsedRing, rehearsedRing
 	cfg.Masking.Windows = append(cfg.Masking.Windows, config.Window{Status: selftest.NoWindow})
@@ -114,11 +171,12 @@ func rehearsal(cfg *config.Config, data string) ([]trunkPlace, error) {
 	var places []trunkPlace
 	for i := range cfg.Trunks {
 		t := &cfg.Trunks[i]
-		free, err := freePorts(at(byte(3 + 2*i)))
+		free, err := freePorts(at(byte(3 + 3*i)))
 		if err != nil {
 			return nil, err
 		}
-		place := selftest.Place{SIP: listen[0], Client: at(byte(2 + 2*i)), Carrier: free[0]}
+		place := selftest.Place{SIP: listen[0], Client: at(byte(2 + 3*i)), Carrier: free[0], Desk: at(byte(4 + 3*i)),
+			Password: password, Told: cfg.Masking.OperatorsSeeNumbers}
 		ofTrunk(cfg, t, &place)
 		if place.Line != "" {
 			places = append(places, trunkPlace{t.Name, place})
@@ -137,6 +195,7 @@ func ofTrunk(cfg *config.Config, t *config.Trunk, place *selftest.Place) {
 	t.Register, t.AuthUser, t.Password, t.CA, t.NumbersIn = false, "", "", "", nil
 	t.Options, t.Order, t.Channels, t.CallsPerSecond = 0, 0, 0, 0
 	t.SRTP, t.DTMF, t.Codecs = "off", "auto", nil
+	place.Dials = len(cfg.Lines) > 0 && cfg.Lines[0].Trunk == t.Name
 	for _, l := range cfg.Lines {
 		switch {
 		case l.Trunk != t.Name:
@@ -149,7 +208,10 @@ func ofTrunk(cfg *config.Config, t *config.Trunk, place *selftest.Place) {
 }
 
 // rehearsed is the exchange as the flows see it.
-type rehearsed struct{ *exchange }
+type rehearsed struct {
+	*exchange
+	*notes
+}
 
 // Order implements selftest.Exchange.
 func (r rehearsed) Order(ctx context.Context, client, driver, line, status string) (string, error) {

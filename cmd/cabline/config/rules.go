@@ -318,7 +318,7 @@ func (r *reader) password(o *Operator, env Env) {
 	if len(password) < 8 {
 		r.warnings.add(r.file, r.at[o], "operator %q: the password is shorter than 8 characters", o.Login)
 	}
-	o.HA1 = Secret(md5hex(o.Login + ":" + Realm + ":" + password))
+	o.HA1 = HA1(o.Login, password)
 }
 
 // secret is a password of the environment or else of the file, and the
@@ -333,6 +333,9 @@ func (r *reader) secret(prefix, of, named string, inFile Secret, env Env) (name,
 
 // notInVariables is what the name of a variable may not have.
 var notInVariables = regexp.MustCompile(`[^A-Za-z0-9_]`)
+
+// HA1 is what stands for an operator's password.
+func HA1(login, password string) Secret { return Secret(md5hex(login + ":" + Realm + ":" + password)) }
 
 // md5hex is the hash of digest access authentication (RFC 7616 §3.4.2).
 func md5hex(text string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 
 	"cabline/cmd/internal/siptext"
 	"cabline/cmd/internal/telephone"
@@ -14,6 +15,7 @@ import (
 // Frame is a datagram or a part of a stream as it was on the wire.
 type Frame struct {
 	From, To netip.AddrPort
+	Stream   bool   // of TCP
 	Payload  []byte // of UDP or TCP
 }
 
@@ -69,7 +71,7 @@ func frameOf(packet []byte) (f Frame, ok bool) {
 	case ip[9] == 17:
 		f.Payload = transport[8:]
 	case ip[9] == 6 && len(transport) >= 20 && len(transport) >= int(transport[12]>>4)*4:
-		f.Payload = transport[int(transport[12]>>4)*4:]
+		f.Stream, f.Payload = true, transport[int(transport[12]>>4)*4:]
 	default:
 		return f, false
 	}
@@ -82,10 +84,13 @@ type Oracle struct {
 	// Secrets is what the party at a number may not learn; of nobody known: what
 	// nobody may.
 	Secrets func(party string) []string
+	// Desks are operators' browsers, who is there by their addresses.
+	Desks map[netip.Addr]string
 
 	calls    map[string]string         // who is at the other end, by Call-ID
 	ports    map[netip.AddrPort]string // and by where their audio goes
 	searches map[string]telephone.Search
+	ends     map[[2]netip.AddrPort][]byte // of the streams so far
 }
 
 // Finding is a secret in a frame that the exchange sent.
@@ -102,6 +107,7 @@ func (f Finding) String() string {
 // were, by party.
 func (o *Oracle) Search(frames []Frame) (found []Finding, looked map[string]int) {
 	o.calls, o.ports, o.searches = map[string]string{}, map[netip.AddrPort]string{}, map[string]telephone.Search{}
+	o.ends = map[[2]netip.AddrPort][]byte{}
 	looked = map[string]int{}
 	for _, f := range frames {
 		m, err := siptext.Parse(f.Payload)
@@ -113,20 +119,43 @@ func (o *Oracle) Search(frames []Frame) (found []Finding, looked map[string]int)
 			continue
 		}
 		party := o.ports[f.To]
-		if sip {
+		switch desk, there := o.Desks[f.To.Addr()]; {
+		case there:
+			party = desk
+		case sip:
 			party = o.calls[m.Value("Call-ID")]
 		}
 		looked[party]++
-		search, known := o.searches[party]
-		if !known {
-			search = telephone.NewSearch(o.Secrets(party)...)
-			o.searches[party] = search
+		if f.Stream && len(f.Payload) > 0 {
+			f.Payload = o.join(f)
 		}
-		for _, leak := range search.In(telephone.Wire{Bytes: f.Payload}) {
-			found = append(found, Finding{f, party, leak.Secret, leak.As})
-		}
+		found = append(found, o.searched(f, party)...)
 	}
 	return found, looked
+}
+
+func (o *Oracle) searched(f Frame, party string) (found []Finding) {
+	search, known := o.searches[party]
+	if !known {
+		search = telephone.NewSearch(o.Secrets(party)...)
+		o.searches[party] = search
+	}
+	for _, leak := range search.In(telephone.Wire{Bytes: f.Payload}) {
+		found = append(found, Finding{f, party, leak.Secret, leak.As})
+	}
+	return found
+}
+
+// overlap is how much of a segment is looked at again with the next one: more
+// than a number takes in any writing.
+const overlap = 64
+
+// join is a segment behind the end of the one before it.
+func (o *Oracle) join(f Frame) []byte {
+	way := [2]netip.AddrPort{f.From, f.To}
+	joined := append(o.ends[way], f.Payload...)
+	o.ends[way] = slices.Clone(joined[max(0, len(joined)-overlap):])
+	return joined
 }
 
 // learn notes whose call a message belongs to, and where their audio goes.

@@ -37,7 +37,7 @@ func capture(frames ...Frame) *bytes.Buffer {
 }
 
 func sipFrame(from, to netip.AddrPort, text string) Frame {
-	return Frame{from, to, []byte(strings.ReplaceAll(text, "\n", "\r\n"))}
+	return Frame{From: from, To: to, Payload: []byte(strings.ReplaceAll(text, "\n", "\r\n"))}
 }
 
 func TestTheOracleFindsAPlantedLeakAndNoOther(t *testing.T) {
@@ -46,14 +46,14 @@ func TestTheOracleFindsAPlantedLeakAndNoOther(t *testing.T) {
 	clean := []Frame{
 		sipFrame(pbxAt, carrierAt, invite+"\n"),
 		sipFrame(carrierAt, pbxAt, "SIP/2.0 200 OK\nX-Secret: "+client+"\nCall-ID: a\nCSeq: 1 INVITE\nContent-Type: application/sdp\n\nv=0\no=- 1 1 IN IP4 127.9.9.3\ns=-\nc=IN IP4 127.9.9.3\nt=0 0\nm=audio 7000 RTP/AVP 8\n"),
-		{pbxAt, netip.AddrPortFrom(carrierAt.Addr(), 7000), append([]byte{0x80, 8}, make([]byte, 170)...)},
+		{From: pbxAt, To: netip.AddrPortFrom(carrierAt.Addr(), 7000), Payload: append([]byte{0x80, 8}, make([]byte, 170)...)},
 	}
 	planted := map[string]Frame{
 		"in SIP":                  sipFrame(pbxAt, carrierAt, "BYE sip:x SIP/2.0\nCall-ID: a\nCSeq: 2 BYE\nReason: "+client+"\n\n"),
 		"in SIP, base64":          sipFrame(pbxAt, carrierAt, "BYE sip:x SIP/2.0\nCall-ID: a\nCSeq: 2 BYE\nX: "+base64.StdEncoding.EncodeToString([]byte("x89161234567"))+"\n\n"),
-		"in RTP":                  {pbxAt, netip.AddrPortFrom(carrierAt.Addr(), 7000), []byte("\x90\x08" + client)},
-		"in RTCP":                 {pbxAt, netip.AddrPortFrom(carrierAt.Addr(), 7001), []byte("\x81\xca" + client)},
-		"where nobody knows what": {pbxAt, netip.MustParseAddrPort("127.9.9.3:9999"), []byte(client)},
+		"in RTP":                  {From: pbxAt, To: netip.AddrPortFrom(carrierAt.Addr(), 7000), Payload: []byte("\x90\x08" + client)},
+		"in RTCP":                 {From: pbxAt, To: netip.AddrPortFrom(carrierAt.Addr(), 7001), Payload: []byte("\x81\xca" + client)},
+		"where nobody knows what": {From: pbxAt, To: netip.MustParseAddrPort("127.9.9.3:9999"), Payload: []byte(client)},
 	}
 	oracle := Oracle{Exchange: pbxAt.Addr(), Secrets: func(party string) []string {
 		if party == driver || party == "" {

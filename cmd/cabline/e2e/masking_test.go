@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -63,6 +64,26 @@ func send(t *testing.T, from netip.Addr, to netip.AddrPort, payload []byte) {
 	check(t, err)
 }
 
+// stream sends pieces over TCP to where nobody listened before.
+func stream(t *testing.T, from, to netip.AddrPort, pieces ...[]byte) {
+	t.Helper()
+	there, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(to))
+	check(t, err)
+	defer there.Close()
+	conn, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}).Dial("tcp4", there.Addr().String())
+	check(t, err)
+	defer conn.Close()
+	far, err := there.Accept()
+	check(t, err)
+	defer far.Close()
+	for _, piece := range pieces {
+		_, err := conn.Write(piece)
+		check(t, err)
+		_, err = io.ReadFull(far, make([]byte, len(piece))) // so that they are no one segment
+		check(t, err)
+	}
+}
+
 func (s *sniffer) frames(t *testing.T) []Frame {
 	t.Helper()
 	file, err := os.ReadFile(s.file)
@@ -92,7 +113,7 @@ func (s *sniffer) stop(t *testing.T) []Frame {
 	return s.frames(t)
 }
 
-var certified = regexp.MustCompile(`exchange (\S+), client (\S+), carrier (\S+)`)
+var certified = regexp.MustCompile(`станция (\S+), клиент (\S+), сеть (\S+), операторы (\S+)`)
 
 // selftestConfig is a firm whose trunks say who calls in every way there is.
 const selftestConfig = `data: ./data
@@ -108,6 +129,7 @@ lines:
 operators:
   - {login: anna, password: secret-of-anna}
 dispatch: {token: dispatch-token}
+masking: {operators_see_numbers: false}
 `
 
 // The certificate is true: what cabline selftest masking finds to be clean is
@@ -121,7 +143,7 @@ func TestTheSelftestOfMaskingIsTrueToACaptureOfBothLegs(t *testing.T) {
 	defer cancel()
 	selftestOf := exec.CommandContext(ctx, os.Getenv(binaryVar), "selftest", "masking", "--config", config)
 	out, err := selftestOf.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "masking is proven for every trunk") {
+	if err != nil || !strings.Contains(string(out), "маскировка доказана на каждом транке") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("\n%s", out)
@@ -130,32 +152,40 @@ func TestTheSelftestOfMaskingIsTrueToACaptureOfBothLegs(t *testing.T) {
 		t.Fatalf("%d trunks were certified", len(places))
 	}
 
-	// Without this the oracle might be blind: two leaks are planted.
+	// Without this the oracle might be blind: leaks are planted, one on the way to
+	// an operator's browser and cut in two there.
 	exchange := netip.MustParseAddrPort(places[0][1])
 	secret := []byte("call " + strings.TrimPrefix(selftest.ClientNumber, "+7"))
 	send(t, exchange.Addr(), netip.MustParseAddrPort(places[0][3]), secret)
 	send(t, exchange.Addr(), netip.MustParseAddrPort(places[1][3]), []byte(base64.StdEncoding.EncodeToString(secret)))
 
-	oracle := Oracle{Exchange: exchange.Addr(), Secrets: func(party string) []string {
+	stream(t, netip.AddrPortFrom(exchange.Addr(), 0), netip.AddrPortFrom(netip.MustParseAddr(places[0][4]), 0), secret[:10], secret[10:])
+
+	desks := map[netip.Addr]string{}
+	for _, place := range places {
+		desks[netip.MustParseAddr(place[4])] = selftest.Anna
+	}
+	place := selftest.Place{Target: "+79990000001"}
+	oracle := Oracle{Exchange: exchange.Addr(), Desks: desks, Secrets: func(party string) []string {
 		if party == "" { // RTP before the SDP was seen, junk: both parties' numbers
-			return append(selftest.Secrets(selftest.ClientNumber, selftest.Place{}), selftest.Secrets(selftest.DriverNumber, selftest.Place{})...)
+			return append(selftest.Secrets(selftest.ClientNumber, place), selftest.Secrets(selftest.DriverNumber, place)...)
 		}
-		return selftest.Secrets(party, selftest.Place{})
+		return selftest.Secrets(party, place)
 	}}
 	found, looked := oracle.Search(wire.stop(t))
 	t.Logf("frames of the exchange, by who got them: %v", looked)
 	planted := 0
 	for _, f := range found {
-		if f.Party == "" && bytes.HasPrefix(f.Payload, secret[:4]) || strings.HasPrefix(string(f.Payload), base64.StdEncoding.EncodeToString(secret)[:6]) {
+		if bytes.HasPrefix(f.Payload, secret[:4]) || strings.HasPrefix(string(f.Payload), base64.StdEncoding.EncodeToString(secret)[:6]) {
 			planted++
 			continue
 		}
 		t.Error(f)
 	}
-	if planted != 2 {
-		t.Errorf("the oracle found %d of 2 planted leaks", planted)
+	if planted != 3 {
+		t.Errorf("the oracle found %d of 3 planted leaks", planted)
 	}
-	for _, party := range []string{selftest.ClientNumber, selftest.DriverNumber} {
+	for _, party := range []string{selftest.ClientNumber, selftest.DriverNumber, selftest.Anna} {
 		if looked[party] < 300 {
 			t.Errorf("only %d frames reached %s", looked[party], party)
 		}
@@ -166,7 +196,7 @@ func TestTheSelftestOfMaskingIsTrueToACaptureOfBothLegs(t *testing.T) {
 func TestTheSelftestOfMaskingFailsWhereAConfigTells(t *testing.T) {
 	t.Parallel()
 	config := filepath.Join(t.TempDir(), "cabline.yaml")
-	text := strings.Replace(selftestConfig, "from_user: sip01,", `from_user: "79160000417",`, 1) // the client of the test
+	text := strings.Replace(strings.Replace(selftestConfig, "language: ru, time", "language: en, time", 1), "from_user: sip01,", `from_user: "79160000417",`, 1) // the client of the test
 	check(t, os.WriteFile(config, []byte(text), 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

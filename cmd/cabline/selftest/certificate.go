@@ -1,11 +1,11 @@
 package selftest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +29,9 @@ type Row struct {
 	Err     error // it could not be played as it goes, and so proves nothing
 }
 
-// Leak is a secret that reached the other party.
+// Leak is a secret that reached who may not learn it.
 type Leak struct {
-	To     string // client, driver or target
+	To     string // client, driver, target, operator or log
 	Field  string
 	column int
 	telephone.Leak
@@ -45,17 +45,23 @@ const (
 	otherHeaders
 	descriptions
 	audio
+	pages
+	logged
 	fieldCount
 )
 
-var columns = [fieldCount]string{"first lines", "From, To, Contact …", "identities", "other headers", "SDP, bodies", "RTP, RTCP"}
+var columns = [fieldCount]string{"first lines", "From, To…", "identities", "other headers", "SDP, bodies", "RTP, RTCP", "pages", "log"}
 
-// Play plays every flow and looks at all that reached the parties.
-func Play(ctx context.Context, trunk string, at Place, x Exchange) (c Certificate, err error) {
+// Play plays every flow, or only those named, and looks at all that reached the
+// parties.
+func Play(ctx context.Context, trunk string, at Place, x Exchange, only ...string) (c Certificate, err error) {
 	c.Trunk, c.At = trunk, at
 	s, err := setUp(ctx, at, x)
 	if err == nil {
 		for i, f := range flows {
+			if len(only) > 0 && !slices.Contains(only, f.name) {
+				continue
+			}
 			row := s.row(ctx, f)
 			if c.Rows = append(c.Rows, row); i == 0 && row.Err != nil {
 				break // where a plain call does not go, none does
@@ -72,25 +78,37 @@ const flowTime = 45 * time.Second
 // row plays one flow.
 func (s *stage) row(ctx context.Context, f flow) Row {
 	r := Row{Flow: f.name}
-	if f.needs != nil && !f.needs(s.Place) {
-		r.Skipped = "this firm has none"
-		return r
+	if f.lacks != nil {
+		if r.Skipped = f.lacks(s.Place); r.Skipped != "" {
+			return r
+		}
 	}
-	client, people := len(s.client.Tape()), len(s.people.Tape())
 	play, stop := context.WithTimeoutCause(ctx, flowTime, fmt.Errorf("not within %v", flowTime))
 	defer stop()
-	r.Err = errors.Join(f.play(play, s), s.Idle(play))
-	s.look(&r, s.client.Tape()[client:], s.client.Party, s.Carrier.Addr())
-	s.look(&r, s.people.Tape()[people:], s.people.Party, s.Client)
-	if r.Err == nil && r.Looked[firstLines] == 0 {
+	r.Err = f.run(play, s)
+	for _, w := range s.watches {
+		tape := w.tape()
+		s.look(&r, tape[w.looked:], w.party, w.secrets...)
+		w.looked = len(tape)
+	}
+	s.look(&r, []telephone.Wire{{Kind: logWire, Bytes: s.Logged()}}, func(string) string { return logWire })
+	if r.Err == nil && r.Looked[firstLines]+r.Looked[pages] == 0 {
 		r.Err = errors.New("nothing reached the parties, which proves nothing")
 	}
 	return r
 }
 
-// look searches what reached a phone. party is who is there in a call, other
-// the address of the other phone.
-func (s *stage) look(r *Row, tape []telephone.Wire, party func(callID string) string, other netip.Addr) {
+// watch is one place where things arrive.
+type watch struct {
+	tape    func() []telephone.Wire
+	party   func(callID string) string // who is there
+	secrets []string                   // besides those of who is there
+	looked  int                        // entries of the tape
+}
+
+// look searches what reached somebody. party is who it was; hidden is what they
+// may not learn besides.
+func (s *stage) look(r *Row, tape []telephone.Wire, party func(callID string) string, hidden ...string) {
 	searches := map[string]telephone.Search{}
 	for _, w := range tape {
 		if w.Out {
@@ -99,8 +117,7 @@ func (s *stage) look(r *Row, tape []telephone.Wire, party func(callID string) st
 		who := party(w.Call)
 		search := searches[who]
 		if search == nil {
-			secrets := append(Secrets(who, s.Place), other.String())
-			search = telephone.NewSearch(secrets...)
+			search = telephone.NewSearch(append(Secrets(who, s.Place), hidden...)...)
 			searches[who] = search
 		}
 		for _, p := range pieces(w) {
@@ -112,23 +129,35 @@ func (s *stage) look(r *Row, tape []telephone.Wire, party func(callID string) st
 	}
 }
 
-// shortest is a number that can be told from others in a message.
-const shortest = 8
+// logWire is the kind of what was written into the log, and who reads it.
+const logWire = "log"
 
-// Secrets is what who is at a number may not learn: the others' numbers,
-// whatever stands before them, and the canaries they put everywhere.
+// Secrets is what somebody, known by a number or a login, may not learn: the
+// others' numbers, whatever stands before them, and the canaries they put
+// everywhere. The log may know what a network said, but no number.
 func Secrets(who string, at Place) (all []string) {
-	for number, canary := range map[string]string{ClientNumber: clientCanary, DriverNumber: driverCanary, at.Target: targetCanary} {
-		if len(number) > shortest && !telephone.SameNumber(who, number) {
-			all = append(all, number[2:], canary) // +7 and 8 are not looked for
+	for number, canary := range at.canaries() {
+		if telephone.SameNumber(who, number) {
+			continue
 		}
+		all = append(all, number[2:]) // +7 and 8 are not looked for
+		if who != logWire {
+			all = append(all, canary)
+		}
+	}
+	if who != logWire && !slices.Contains([]string{Anna, Boris}, who) {
+		all = append(all, deskCanary)
 	}
 	return all
 }
 
 func roleOf(who string, at Place) string {
 	switch {
-	case telephone.SameNumber(who, ClientNumber):
+	case who == logWire:
+		return logWire
+	case who == Anna, who == Boris:
+		return "operator"
+	case telephone.SameNumber(who, ClientNumber), telephone.SameNumber(who, secondNumber):
 		return "client"
 	case telephone.SameNumber(who, DriverNumber):
 		return "driver"
@@ -147,6 +176,16 @@ type piece struct {
 
 // pieces takes what passed apart. What is no SIP is one piece.
 func pieces(w telephone.Wire) []piece {
+	if path, page := strings.CutPrefix(w.Kind, pageWire); page {
+		return []piece{{pages, path, w.Bytes}}
+	}
+	if w.Kind == logWire {
+		var lines []piece
+		for line := range bytes.Lines(w.Bytes) {
+			lines = append(lines, piece{logged, logWire, line})
+		}
+		return lines
+	}
 	m, err := siptext.Parse(w.Bytes)
 	if w.Kind != "SIP" || err != nil {
 		return []piece{{audio, w.Kind, w.Bytes}}
@@ -179,59 +218,4 @@ func (c Certificate) OK() bool {
 		}
 	}
 	return len(c.Rows) > 0
-}
-
-// maxShown is how many leaks of one flow are written out.
-const maxShown = 5
-
-// Write prints the certificate.
-func (c Certificate) Write(to io.Writer) {
-	fmt.Fprintf(to, "trunk %q, %s: exchange %s, client %s, carrier %s\n\n%-34s", c.Trunk, time.Now().Format("2006-01-02 15:04"),
-		c.At.SIP, c.At.Client, c.At.Carrier, "flow")
-	for _, column := range columns {
-		fmt.Fprintf(to, "%20s", column)
-	}
-	fmt.Fprintln(to)
-	var looked, leaks int
-	for _, r := range c.Rows {
-		fmt.Fprintf(to, "%-34s", r.Flow)
-		switch {
-		case r.Skipped != "":
-			fmt.Fprintf(to, "%20s", r.Skipped)
-		default:
-			for field := range columns {
-				fmt.Fprintf(to, "%20s", r.cell(field))
-				looked += r.Looked[field]
-			}
-		}
-		fmt.Fprintln(to)
-		leaks += len(r.Leaks)
-	}
-	fmt.Fprintf(to, "\n%d leaks in %d fields and packets that reached the parties\n", leaks, looked)
-	for _, r := range c.Rows {
-		if r.Err != nil {
-			fmt.Fprintf(to, "NOT PROVEN: %s: %v\n", r.Flow, r.Err)
-		}
-		for i, l := range r.Leaks {
-			if i == maxShown {
-				fmt.Fprintf(to, "LEAK: %s: and %d more\n", r.Flow, len(r.Leaks)-i)
-				break
-			}
-			fmt.Fprintf(to, "LEAK: %s: the %s is told %s as %s in %s: %.200q\n", r.Flow, l.To, l.Secret, l.As, l.Field, l.Wire.Bytes)
-		}
-	}
-}
-
-// cell is how many were looked at, and how many leaked.
-func (r Row) cell(field int) string {
-	leaks := 0
-	for _, l := range r.Leaks {
-		if l.column == field {
-			leaks++
-		}
-	}
-	if leaks > 0 {
-		return fmt.Sprintf("%d LEAKS of %d", leaks, r.Looked[field])
-	}
-	return fmt.Sprintf("0 of %d", r.Looked[field])
 }

@@ -1,7 +1,8 @@
 // Package selftest proves that neither party of a masked call learns anything
-// of the other: it plays the carrier and both parties to an exchange, fills
+// of the other, and operators who see no numbers none of either: it plays the
+// carrier, both parties and operators' browsers to an exchange, fills
 // everything they send with canaries, lets the calls go all ways calls go, and
-// looks for the other party's canary, number and address in every byte that
+// looks for the others' canaries, numbers and addresses in every byte that
 // comes back, in every writing somebody could think of.
 //
 // It knows the exchange by its sockets and by [Exchange], and nothing of its
@@ -11,17 +12,14 @@ package selftest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
-	"time"
 
 	"cabline/cmd/internal/telephone"
 )
 
 // Exchange is what is asked of the exchange that is looked at.
 type Exchange interface {
-	// Order writes down an order that came by a line, with the client and driver
-	// of the stage.
+	// Order writes down an order that came by a line.
 	Order(ctx context.Context, client, driver, line, status string) (id string, err error)
 	// Become gives an order another status.
 	Become(ctx context.Context, id, status string) error
@@ -29,6 +27,8 @@ type Exchange interface {
 	Connect(ctx context.Context, id string) error
 	// Idle waits until no call goes on.
 	Idle(ctx context.Context) error
+	// Logged is what the exchange has written into its log since it was asked last.
+	Logged() []byte
 }
 
 // Place is where the exchange and the carrier played to it are.
@@ -39,6 +39,12 @@ type Place struct {
 	Line    string         // dialled by the parties, with a menu
 	Forward string         // a line that goes straight to a number; empty: there is none
 	Target  string         // that number
+
+	Web      netip.AddrPort // the exchange's pages, HTTP
+	Desk     netip.Addr     // where the operators' browsers are
+	Password string         // of the operators Anna and Boris
+	Told     bool           // operators see numbers: there is nothing to be hidden from them
+	Dials    bool           // what operators dial leaves by this trunk
 }
 
 // The parties, who do not exist: numbers of no use in Russia, and canaries that
@@ -46,10 +52,28 @@ type Place struct {
 const (
 	ClientNumber = "+79160000417"
 	DriverNumber = "+79260000932"
+	secondNumber = "+79160000528" // the client of the driver's next order
 	clientCanary = "5550123498765"
 	driverCanary = "5559876501234"
+	secondCanary = "5553409817265"
 	targetCanary = "5556780912345"
+	deskCanary   = "5551092837465"
 )
+
+// The operators who must be in the config of the exchange, for every branch.
+const (
+	Anna  = "anna" + deskCanary
+	Boris = "boris" + deskCanary
+)
+
+// canaries are what the parties say of themselves, by their numbers.
+func (at Place) canaries() map[string]string {
+	all := map[string]string{ClientNumber: clientCanary, DriverNumber: driverCanary, secondNumber: secondCanary}
+	if at.Target != "" {
+		all[at.Target] = targetCanary
+	}
+	return all
+}
 
 // stage is one place with the parties on it.
 type stage struct {
@@ -57,107 +81,51 @@ type stage struct {
 	Exchange
 	client *telephone.Phone // the client's own
 	people *telephone.Phone // the carrier: everybody who is called, and the driver who calls
+	anna   *desk            // nil until they log in
+	boris  *desk
 	order  string
+
+	watches []*watch
 }
 
 func setUp(ctx context.Context, at Place, x Exchange) (s *stage, err error) {
 	s = &stage{Place: at, Exchange: x}
-	canaries := map[string]string{ClientNumber: clientCanary, DriverNumber: driverCanary, at.Target: targetCanary}
-	delete(canaries, "")
 	s.client, err = telephone.NewPhone(telephone.Options{Listen: netip.AddrPortFrom(at.Client, 0), Server: at.SIP,
-		Number: ClientNumber, Canary: clientCanary, Canaries: canaries})
+		Number: ClientNumber, Canary: clientCanary, Canaries: at.canaries()})
 	if err != nil {
 		return s, err
 	}
 	s.people, err = telephone.NewPhone(telephone.Options{Listen: at.Carrier, Server: at.SIP,
-		Number: DriverNumber, Canary: driverCanary, Canaries: canaries})
+		Number: DriverNumber, Canary: driverCanary, Canaries: at.canaries()})
 	if err != nil {
 		return s, err
+	}
+	for phone, other := range map[*telephone.Phone]string{s.client: at.Carrier.Addr().String(), s.people: at.Client.String()} {
+		s.watches = append(s.watches, &watch{tape: phone.Tape, party: phone.Party, secrets: []string{other, at.Desk.String()}})
 	}
 	s.order, err = x.Order(ctx, ClientNumber, DriverNumber, at.Line, "accepted")
 	return s, err
 }
 
+// watch has all be looked at that reaches an operator's browser.
+func (s *stage) watch(d *desk) {
+	who := func(string) string { return d.login }
+	others := []string{s.Client.String(), s.Carrier.Addr().String()}
+	for _, tape := range []func() []telephone.Wire{d.phone.Tape, d.pages} {
+		s.watches = append(s.watches, &watch{tape: tape, party: who, secrets: others})
+	}
+}
+
 func (s *stage) close() (err error) {
+	for _, d := range []*desk{s.anna, s.boris} {
+		if d != nil {
+			err = errors.Join(err, d.close())
+		}
+	}
 	for _, p := range []*telephone.Phone{s.client, s.people} {
 		if p != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}
 	return err
-}
-
-// rings has the client call, ask for the driver, and the driver's phone be
-// called.
-func (s *stage) rings(ctx context.Context) (client, driver *telephone.Call, err error) {
-	if client, err = s.client.Call(s.Line); err != nil {
-		return nil, nil, err
-	}
-	if err = client.WaitTalk(ctx); err != nil {
-		return nil, nil, err
-	}
-	client.Press("1")
-	driver, err = s.called(ctx, DriverNumber)
-	return client, driver, err
-}
-
-// called is the next call to a number.
-func (s *stage) called(ctx context.Context, number string) (*telephone.Call, error) {
-	call, err := s.people.Coming(ctx)
-	if err == nil && !telephone.SameNumber(call.Dialled, number) {
-		err = fmt.Errorf("%s was called instead of %s", call.Dialled, number)
-	}
-	return call, err
-}
-
-// answers takes a call and lets both parties talk.
-func answers(ctx context.Context, call *telephone.Call) error {
-	if err := errors.Join(call.Ring(), call.Answer()); err != nil {
-		return err
-	}
-	return call.WaitTalk(ctx)
-}
-
-// talk is rings and answers, until both have heard each other.
-func (s *stage) talk(ctx context.Context) (client, driver *telephone.Call, err error) {
-	if client, driver, err = s.rings(ctx); err != nil {
-		return nil, nil, err
-	}
-	if err = answers(ctx, driver); err != nil {
-		return nil, nil, err
-	}
-	return client, driver, hear(ctx, client, driver)
-}
-
-// hear waits until the parties hear each other: only then all that a call
-// carries has had its chance to leak.
-func hear(ctx context.Context, a, b *telephone.Call) error {
-	a.Tone(440)
-	b.Tone(1000)
-	if err := b.Hears(ctx, 440); err != nil {
-		return err
-	}
-	return a.Hears(ctx, 1000)
-}
-
-// part hangs up one and waits for the end of the other.
-func part(ctx context.Context, first, other *telephone.Call) error {
-	if err := first.HangUp(); err != nil {
-		return err
-	}
-	_, _, err := other.WaitOver(ctx)
-	return err
-}
-
-// calm is how long nobody must be called.
-const calm = 3 * time.Second
-
-// nobodyRings waits, and fails if somebody is called meanwhile.
-func (s *stage) nobodyRings(ctx context.Context) error {
-	ctx, stop := context.WithTimeout(ctx, calm)
-	defer stop()
-	if call, err := s.people.Coming(ctx); err == nil {
-		return fmt.Errorf("%s was called", call.Dialled)
-	}
-	return nil
 }

@@ -72,7 +72,7 @@ func (p *Phone) newCall(id string) (*Call, error) {
 func (p *Phone) Call(number string, how ...func(*Call)) (*Call, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, err := p.newCall(token() + "@phone")
+	c, err := p.newCall(token() + p.opt.Canary + "@phone")
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +80,13 @@ func (p *Phone) Call(number string, how ...func(*Call)) (*Call, error) {
 		f(c)
 	}
 	c.placed, c.Dialled, c.From, c.peer, c.cseq = true, number, p.opt.Number, p.opt.Server, 1
-	c.local = fmt.Sprintf("<sip:%s@%s>;tag=%s", p.opt.Number, p.self.Addr(), token())
+	c.local = fmt.Sprintf("<sip:%s@%s>;tag=%s", p.opt.Number, p.self.Addr(), token()+p.canary(c))
 	c.remote = fmt.Sprintf("<sip:%s@%s>", number, p.opt.Server.Addr())
 	c.target = fmt.Sprintf("sip:%s@%s", number, p.opt.Server)
 	c.Invite = c.request("INVITE", c.cseq)
 	c.sent = c.Invite
 	if !c.late {
-		c.Invite.WithBody("application/sdp", c.sound.offer().SDP(1))
+		c.Invite.WithBody("application/sdp", c.sound.offer("", 1))
 	}
 	if err := p.repeat(c.Invite, c.peer, c.settled); err != nil {
 		return nil, fmt.Errorf("call %s: %w", number, err)
@@ -96,7 +96,7 @@ func (p *Phone) Call(number string, how ...func(*Call)) (*Call, error) {
 
 // request builds a request of the dialog; p.mu is held.
 func (c *Call) request(method string, cseq int) *siptext.Message {
-	network := map[string]string{"udp": "UDP", "tcp": "TCP"}[c.phone.opt.Network]
+	network := map[string]string{"udp": "UDP", "tcp": "TCP", "ws": "WS"}[c.phone.opt.Network]
 	m := siptext.Request(method, c.target).
 		Add("Via", fmt.Sprintf("SIP/2.0/%s %s;rport;branch=z9hG4bK%s", network, c.phone.self, token())).
 		Add("Max-Forwards", "70").Add("From", c.local).Add("To", c.remote).Add("Call-ID", c.id).
@@ -206,6 +206,9 @@ func (c *Call) answered(m *siptext.Message, from netip.AddrPort) {
 		ack.Headers[0] = siptext.Header{Name: "Via", Value: c.sent.Value("Via")} // of the same transaction, RFC 3261 §17.1.1.3
 		ack.Headers[3] = siptext.Header{Name: "To", Value: m.Value("To")}
 		_ = c.phone.send(ack, from)
+		if challenged := status == 401 || status == 407; challenged && m.CSeq() == 1 && c.again(m) == nil {
+			return
+		}
 		if c.state == setUp {
 			c.end(true)
 		}
@@ -222,11 +225,8 @@ func (c *Call) accepted(m *siptext.Message) {
 	c.routes = m.Values("Record-Route")
 	slices.Reverse(c.routes)
 	ack := c.request("ACK", m.CSeq())
-	if theirs, err := siptext.ParseSDP(m.Body); err == nil {
-		c.sound.agree(theirs)
-		if c.late {
-			ack.WithBody("application/sdp", c.sound.answer().SDP(1))
-		}
+	if c.sound.agree(m.Body, !c.late) && c.late {
+		ack.WithBody("application/sdp", c.sound.answer(1))
 	}
 	if c.phone.acks > 0 {
 		c.phone.acks--
@@ -255,9 +255,7 @@ func (c *Call) asked(m *siptext.Message, from netip.AddrPort) {
 		}
 	case "ACK":
 		c.settle()
-		if theirs, err := siptext.ParseSDP(m.Body); err == nil {
-			c.sound.agree(theirs)
-		}
+		c.sound.agree(m.Body, true)
 		if c.state == setUp && c.ok != nil {
 			c.state = talking
 			c.sound.speak()
@@ -281,14 +279,14 @@ func (c *Call) asked(m *siptext.Message, from netip.AddrPort) {
 
 // reinvited agrees to whatever the exchange wants now.
 func (c *Call) reinvited(m *siptext.Message, from netip.AddrPort) {
-	theirs, err := siptext.ParseSDP(m.Body)
-	answer := c.sound.offer()
-	if err == nil {
-		c.sound.agree(theirs)
-		answer = c.sound.answer()
+	var ours []byte
+	if c.sound.agree(m.Body, false) {
+		ours = c.sound.answer(2)
+	} else {
+		ours = c.sound.offer("", 2)
 	}
 	ok := siptext.Response(m, 200, "OK", "").Add("Contact", "<sip:"+c.phone.self.String()+">")
-	_ = c.phone.send(ok.WithBody("application/sdp", answer.SDP(2)), from)
+	_ = c.phone.send(ok.WithBody("application/sdp", ours), from)
 }
 
 var errState = errors.New("the call is not in a state for this")
@@ -314,11 +312,13 @@ func (c *Call) respond(status int, reason string, audio bool, headers ...siptext
 		m.Add("Contact", fmt.Sprintf("<sip:%s;transport=%s>", p.self, p.opt.Network))
 	}
 	if audio {
-		ours := c.sound.answer()
+		var ours []byte
 		if len(c.Invite.Body) == 0 { // a late offer: ours comes first
-			ours = c.sound.offer()
+			ours = c.sound.offer("", 1)
+		} else {
+			ours = c.sound.answer(1)
 		}
-		c.ok = m.WithBody("application/sdp", ours.SDP(1))
+		c.ok = m.WithBody("application/sdp", ours)
 	}
 	if status < 200 {
 		return p.send(m, c.peer)
@@ -364,9 +364,7 @@ func (c *Call) Describe(direction string) error {
 		return fmt.Errorf("re-INVITE: %w", errState)
 	}
 	c.cseq++
-	offer := c.sound.offer()
-	offer.Direction = direction
-	m := c.request("INVITE", c.cseq).WithBody("application/sdp", offer.SDP(c.cseq))
+	m := c.request("INVITE", c.cseq).WithBody("application/sdp", c.sound.offer(direction, c.cseq))
 	c.sent, c.settled = m, make(chan struct{})
 	return c.phone.repeat(m, c.peer, c.settled)
 }

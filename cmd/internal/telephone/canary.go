@@ -73,7 +73,11 @@ func (p *Phone) mark(m *siptext.Message) {
 		{Name: "P-Asserted-Identity", Value: asserted}, {Name: "P-Preferred-Identity", Value: asserted},
 		{Name: "Remote-Party-ID", Value: asserted + ";party=calling"},
 		{Name: "Diversion", Value: uri + ";reason=unconditional"}, {Name: "History-Info", Value: uri + ";index=1"}, {Name: "Referred-By", Value: uri},
-		{Name: "Alert-Info", Value: uri}, {Name: "User-to-User", Value: hex.EncodeToString([]byte(canary)) + ";encoding=hex"},
+		{Name: "Alert-Info", Value: uri}, {Name: "Error-Info", Value: uri}, {Name: "Reply-To", Value: uri}, {Name: "Geolocation", Value: uri},
+		{Name: "P-Called-Party-ID", Value: uri}, {Name: "P-Charging-Vector", Value: "icid-value=" + canary + ";orig-ioi=" + canary},
+		{Name: "P-Access-Network-Info", Value: "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=" + canary}, {Name: "P-Early-Media", Value: "sendrecv, " + canary},
+		{Name: "Session-ID", Value: hex.EncodeToString([]byte(canary)) + "000000"}, {Name: "In-Reply-To", Value: canary + "@x"},
+		{Name: "Call-Info", Value: uri + ";purpose=icon"}, {Name: "Identity", Value: base64.StdEncoding.EncodeToString([]byte(canary))}, {Name: "User-to-User", Value: hex.EncodeToString([]byte(canary)) + ";encoding=hex"},
 		{Name: "Reason", Value: `Q.850;cause=16;text="` + canary + `"`}, {Name: "Warning", Value: `399 host "` + canary + `"`},
 		{Name: "X-Base64", Value: base64.StdEncoding.EncodeToString([]byte(canary))},
 	} {
@@ -89,40 +93,64 @@ func (p *Phone) mark(m *siptext.Message) {
 	}
 	if len(m.Body) > 0 {
 		body := strings.Replace(string(m.Body), "o=- ", "o="+canary+" ", 1)
-		body = strings.Replace(body, "s=-", "s="+canary+"\r\ni="+canary, 1)
+		body = strings.Replace(body, "s=-", "s="+canary+"\r\ni="+canary+"\r\nu=tel:"+canary+"\r\ne="+canary+"@x\r\np=+"+canary, 1)
 		m.Body = []byte(body + "a=x-canary:" + canary + "\r\na=label:" + canary + "\r\n")
 	}
 }
 
-// extend puts a canary into an extension of an RTP packet (RFC 3550 §5.3.1).
+// extend puts a canary into whatever an RTP packet has besides its sound
+// (RFC 3550 §5.1): contributing sources, an extension, padding.
 func extend(packet []byte, canary string) []byte {
 	if canary == "" {
 		return packet
 	}
 	words := (len(canary) + 3) / 4
 	b := slices.Clone(packet[:12])
-	b[0] |= 0x10
+	b[0] |= 0x20 | 0x10 | 1 // padding, an extension, one contributing source
+	b = append(b, packed(canary, false)[:4]...)
 	b = binary.BigEndian.AppendUint16(b, 0xcab1)
 	b = binary.BigEndian.AppendUint16(b, uint16(words))
-	b = append(b, make([]byte, 4*words)...)
-	copy(b[16:], canary)
-	return append(b, packet[12:]...)
+	b = append(append(b, canary...), make([]byte, 4*words-len(canary))...)
+	b = append(append(b, packet[12:]...), canary...)
+	return append(b, byte(len(canary)+1))
 }
 
-// report is an RTCP compound with a canary as CNAME, NAME and PHONE
-// (RFC 3550 §6.5) and as a goodbye's reason.
+// report is an RTCP compound with a canary in every item that describes a
+// source, from CNAME to NOTE (RFC 3550 §6.5), and in a packet of an application.
 func report(source uint32, canary string) []byte {
 	b := []byte{0x80, 201, 0, 1}
 	b = binary.BigEndian.AppendUint32(b, source)
 	chunk := binary.BigEndian.AppendUint32(nil, source)
-	for _, item := range []byte{1, 2, 4} {
+	for item := byte(1); item <= 7; item++ {
 		chunk = append(append(chunk, item, byte(len(canary))), canary...)
 	}
 	for chunk = append(chunk, 0); len(chunk)%4 != 0; {
 		chunk = append(chunk, 0)
 	}
 	b = append(b, 0x81, 202, 0, byte(len(chunk)/4))
-	return append(b, chunk...)
+	b = append(b, chunk...)
+	b = append(b, 0x80, 204, 0, 6)
+	b = binary.BigEndian.AppendUint32(b, source)
+	return append(append(append(b, "CNRY"...), canary...), 0, 0, 0)
+}
+
+// ISUP is a part of a message as an SS7 network says who is called: packed
+// decimals, the first of two in the low half (ITU-T Q.763 §3.9).
+func ISUP(digits string) string {
+	return "\x04\x09\x84\x10" + string(packed(digits, true)) + "\x0a"
+}
+
+// packed is digits two to an octet; without the last where their number is odd.
+func packed(digits string, lowFirst bool) []byte {
+	b := make([]byte, len(digits)/2)
+	for i := range b {
+		high, low := digits[2*i]-'0', digits[2*i+1]-'0'
+		if lowFirst {
+			high, low = low, high
+		}
+		b[i] = high<<4 | low
+	}
+	return b
 }
 
 // Leak is a secret that was seen where it must not be.
@@ -169,13 +197,19 @@ func NewSearch(secrets ...string) (s Search) {
 // In is what is found in something that passed.
 func (s Search) In(w Wire) (leaks []Leak) {
 	text := lower(w.Bytes)
+	together := slices.DeleteFunc(slices.Clone(text), func(b byte) bool { return strings.IndexByte(" \t\u00a0-./()_+", b) >= 0 })
 	for _, each := range s {
-		if bytes.Contains(text, each.bytes) {
+		switch {
+		case bytes.Contains(text, each.bytes):
 			leaks = append(leaks, Leak{each.secret, each.as, w})
+		case each.as == asText && bytes.Contains(together, each.bytes):
+			leaks = append(leaks, Leak{each.secret, "text in groups", w})
 		}
 	}
 	return leaks
 }
+
+const asText = "text"
 
 // lower has letters small and all other bytes as they are: bytes.ToLower takes
 // those of packed decimals for broken UTF-8, which is all alike.
@@ -190,7 +224,7 @@ func lower(text []byte) []byte {
 }
 
 func writings(secret string) map[string][]byte {
-	all := map[string][]byte{"text": []byte(secret), "hex": []byte(hex.EncodeToString([]byte(secret)))}
+	all := map[string][]byte{asText: []byte(secret), "hex": []byte(hex.EncodeToString([]byte(secret)))}
 	var wide, percent, spaced []byte
 	backwards := []byte(secret)
 	slices.Reverse(backwards)
@@ -209,13 +243,7 @@ func writings(secret string) map[string][]byte {
 		}
 	}
 	if digits := strings.Trim(secret, "0123456789") == ""; digits && len(secret) >= 10 {
-		even := secret[:len(secret)/2*2]
-		packed, swapped := make([]byte, len(even)/2), make([]byte, len(even)/2)
-		for i := range packed {
-			high, low := even[2*i]-'0', even[2*i+1]-'0'
-			packed[i], swapped[i] = high<<4|low, low<<4|high
-		}
-		all["packed decimals"], all["packed decimals, swapped"] = packed, swapped
+		all["packed decimals"], all["packed decimals, swapped"] = packed(secret, false), packed(secret, true)
 	}
 	if addr, err := netip.ParseAddr(secret); err == nil {
 		all["an address of four octets"] = addr.AsSlice()

@@ -48,3 +48,14 @@ func TestAPhonesCanariesAreEverywhere(t *testing.T) {
 	})
 	until(t, "it is a call nevertheless", func() bool { return in.Heard().Length() > 0 })
 }
+
+// Octets that are no text are not taken for each other.
+func TestASearchTellsOctetsThatAreNoText(t *testing.T) {
+	search := NewSearch("9990000001")
+	if found := search.In(Wire{Bytes: []byte("\x99\x90\x00\x00\x01")}); len(found) != 1 {
+		t.Errorf("found %v", found)
+	}
+	if found := search.In(Wire{Bytes: []byte("\x50\xfc\x8b\x00\x00\x01")}); len(found) != 0 {
+		t.Errorf("found %v", found)
+	}
+}

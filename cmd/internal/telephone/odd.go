@@ -21,7 +21,7 @@ func (c *Call) Progress(status int, reason string, sound bool) error {
 	m := siptext.Response(c.Invite, status, reason, c.tag).
 		Add("Contact", fmt.Sprintf("<sip:%s;transport=%s>", p.self, p.opt.Network))
 	if sound {
-		m.WithBody("application/sdp", c.sound.answer().SDP(1))
+		m.WithBody("application/sdp", c.sound.answer(1))
 	}
 	return p.send(m, c.peer)
 }

@@ -13,25 +13,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"cabline/cmd/internal/siptext"
 )
 
 // Options are how a phone is set up.
 type Options struct {
-	Network string         // udp (the zero value) or tcp
-	Listen  netip.AddrPort // its SIP address; port 0: any
-	Server  netip.AddrPort // who is called
-	Number  string         // our own, put into From
-	Codecs  []uint8        // RTP payload types in order of preference; nil: A-law, µ-law
-	Event   uint8          // payload type of telephone-event; 0: 101
-	NoEvent bool           // no telephone-event at all
-	LoseACK int            // so many ACKs are never sent
-	Canary  string         // digits put into everything that leaves, see canary.go
+	Network  string         // udp (the zero value), tcp, or ws: a browser's
+	Listen   netip.AddrPort // its SIP address; port 0: any
+	Server   netip.AddrPort // who is called
+	Number   string         // our own, put into From; a login
+	Password string         // of that login
+	Codecs   []uint8        // RTP payload types in order of preference; nil: A-law, µ-law
+	Event    uint8          // payload type of telephone-event; 0: 101
+	NoEvent  bool           // no telephone-event at all
+	LoseACK  int            // so many ACKs are never sent
+	Canary   string         // digits put into everything that leaves, see canary.go
 	// Canaries are others, by the number of whoever is at the phone: a carrier
 	// has both parties of a call behind it.
 	Canaries map[string]string
@@ -47,12 +52,14 @@ type Phone struct {
 	coming  chan *Call
 	workers sync.WaitGroup
 	closed  chan struct{}
+	web     *websocket.Conn
 
-	mu    sync.Mutex
-	calls map[string]*Call // by Call-ID
-	conns map[netip.AddrPort]net.Conn
-	acks  int // not sent yet although due
-	tape  []Wire
+	mu      sync.Mutex
+	calls   map[string]*Call                 // by Call-ID
+	replies map[string]chan *siptext.Message // to what is asked outside of calls, by Call-ID
+	conns   map[netip.AddrPort]net.Conn
+	acks    int // not sent yet although due
+	tape    []Wire
 }
 
 // Wire is something that passed a phone's sockets.
@@ -77,9 +84,14 @@ func NewPhone(opt Options) (*Phone, error) {
 	if opt.Network == "" {
 		opt.Network = "udp"
 	}
-	p := &Phone{opt: opt, coming: make(chan *Call, 64), closed: make(chan struct{}), calls: map[string]*Call{},
+	p := &Phone{opt: opt, coming: make(chan *Call, 64), closed: make(chan struct{}), calls: map[string]*Call{}, replies: map[string]chan *siptext.Message{},
 		conns: map[netip.AddrPort]net.Conn{}, acks: opt.LoseACK}
 	var err error
+	if opt.Network == "ws" {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return p, p.dialWeb(ctx)
+	}
 	if opt.Network == "tcp" {
 		if p.tcp, err = net.Listen("tcp4", opt.Listen.String()); err != nil {
 			return nil, fmt.Errorf("open phone: %w", err)
@@ -115,14 +127,18 @@ func (p *Phone) Close() error {
 	if p.tcp != nil {
 		errs = append(errs, p.tcp.Close())
 	}
+	if p.web != nil {
+		_ = p.web.CloseNow()
+	}
 	p.mu.Lock()
 	for _, c := range p.conns {
 		c.Close()
 	}
-	for _, c := range p.calls {
+	calls := slices.Collect(maps.Values(p.calls))
+	p.mu.Unlock()
+	for _, c := range calls { // what they hear is recorded under the lock
 		c.sound.close()
 	}
-	p.mu.Unlock()
 	p.workers.Wait()
 	return errors.Join(errs...)
 }
@@ -204,6 +220,11 @@ func (p *Phone) send(m *siptext.Message, to netip.AddrPort) error {
 		_, err := p.udp.WriteToUDPAddrPort(raw, to)
 		return err
 	}
+	if p.web != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return p.web.Write(ctx, websocket.MessageText, raw)
+	}
 	conn := p.conns[to]
 	if conn == nil {
 		local := net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.self.Addr(), 0))
@@ -252,7 +273,13 @@ func (p *Phone) take(raw []byte, m *siptext.Message, from netip.AddrPort) {
 	id := m.Value("Call-ID")
 	p.record(false, "SIP", id, raw)
 	call := p.calls[id]
+	replies := p.replies[id]
 	switch {
+	case replies != nil && !m.IsRequest():
+		select {
+		case replies <- m:
+		default: // nobody waits for so many
+		}
 	case call != nil && m.IsRequest():
 		call.asked(m, from)
 	case call != nil:
@@ -275,12 +302,10 @@ func (p *Phone) ring(m *siptext.Message, from netip.AddrPort) {
 	}
 	c.Dialled = siptext.User(m.RequestURI())
 	c.From = siptext.User(siptext.URI(m.Value("From")))
-	c.Invite, c.peer, c.tag = m, from, token()
+	c.Invite, c.peer, c.tag = m, from, token()+p.canary(c)
 	c.local, c.remote = m.Value("To")+";tag="+c.tag, m.Value("From")
 	c.target, c.routes = siptext.URI(m.Value("Contact")), m.Values("Record-Route")
-	if theirs, err := siptext.ParseSDP(m.Body); err == nil {
-		c.sound.agree(theirs)
-	}
+	c.sound.agree(m.Body, false)
 	_ = p.send(siptext.Response(m, 100, "Trying", ""), from)
 	select {
 	case p.coming <- c:

@@ -2,12 +2,10 @@ package telephone
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +18,7 @@ import (
 // hear, kept with its times.
 type sound struct {
 	call *Call
-	rtp  *net.UDPConn
-	rtcp *net.UDPConn
+	wire wire
 	opt  Options
 
 	mu      sync.Mutex
@@ -36,53 +33,50 @@ type sound struct {
 	reel    Reel
 }
 
+// wire is what a call's packets go over.
+type wire interface {
+	// describe is our session description: an offer, or with answers what we take
+	// of theirs.
+	describe(a siptext.Audio, version int, answers bool) []byte
+	// agree takes theirs.
+	agree(body []byte, answers bool)
+	// write sends an RTP packet with a header of twelve octets, with a canary
+	// wherever there is room for one.
+	write(packet []byte, to netip.AddrPort, canary string) (sent []byte)
+	close()
+}
+
 const (
 	rate      = 8000
 	frameSize = rate / 50
 	quiet     = 0xd5 // A-law nought
 )
 
-// openSound binds an even port and the odd one above it.
 func openSound(c *Call) (*sound, error) {
 	s := &sound{call: c, opt: c.phone.opt, stop: make(chan struct{})}
-	host := c.phone.self.Addr()
-	for range 64 {
-		var err error
-		if s.rtp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0))); err != nil {
-			return nil, fmt.Errorf("open audio: %w", err)
-		}
-		port := s.addr().Port()
-		if port%2 == 0 {
-			s.rtcp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, port+1)))
-			if err == nil {
-				c.phone.workers.Go(s.hear)
-				c.phone.workers.Go(s.hearControl)
-				return s, nil
-			}
-		}
-		s.rtp.Close()
+	var err error
+	if c.phone.opt.Network == "ws" {
+		s.wire, err = openWeb(s, c.phone.self.Addr())
+	} else {
+		s.wire, err = openPlain(s, c.phone.self.Addr())
 	}
-	return nil, errors.New("open audio: no pair of free ports")
+	return s, err
 }
-
-func (s *sound) addr() netip.AddrPort { return s.rtp.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 func (s *sound) close() {
 	s.mute()
-	s.rtp.Close()
-	s.rtcp.Close()
+	s.wire.close()
 }
 
-// offer is what we would like.
-func (s *sound) offer() siptext.Audio {
-	return siptext.Audio{Addr: s.addr(), Types: s.opt.Codecs, Event: s.opt.Event}
+// offer is what we would like, as a session description.
+func (s *sound) offer(direction string, version int) []byte {
+	return s.wire.describe(siptext.Audio{Types: s.opt.Codecs, Event: s.opt.Event, Direction: direction}, version, false)
 }
 
 // answer is what we take of their offer.
-func (s *sound) answer() siptext.Audio {
+func (s *sound) answer(version int) []byte {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := siptext.Audio{Addr: s.addr(), Types: []uint8{s.codec}, Event: s.event}
+	a := siptext.Audio{Types: []uint8{s.codec}, Event: s.event}
 	switch s.theirs.Direction {
 	case "sendonly":
 		a.Direction = "recvonly"
@@ -91,11 +85,18 @@ func (s *sound) answer() siptext.Audio {
 	case "inactive":
 		a.Direction = "inactive"
 	}
-	return a
+	s.mu.Unlock()
+	return s.wire.describe(a, version, true)
 }
 
-// agree chooses our first codec that they have.
-func (s *sound) agree(theirs siptext.Audio) {
+// agree chooses our first codec that they have; false: they have described
+// nothing. answers says that it is the answer to an offer of ours.
+func (s *sound) agree(body []byte, answers bool) bool {
+	theirs, err := siptext.ParseSDP(body)
+	if err != nil {
+		return false
+	}
+	s.wire.agree(body, answers)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.theirs, s.event = theirs, 0
@@ -103,13 +104,12 @@ func (s *sound) agree(theirs siptext.Audio) {
 		s.event = theirs.Event
 	}
 	for _, want := range s.opt.Codecs {
-		for _, have := range theirs.Types {
-			if want == have {
-				s.codec = want
-				return
-			}
+		if slices.Contains(theirs.Types, want) {
+			s.codec = want
+			break
 		}
 	}
+	return true
 }
 
 // speak begins to send; once.
@@ -242,49 +242,24 @@ func (s *sound) write(packet []byte, to netip.AddrPort) {
 	p := s.call.phone
 	p.mu.Lock()
 	canary := p.canary(s.call)
-	packet = extend(packet, canary)
-	p.record(true, "RTP", s.call.id, packet)
 	p.mu.Unlock()
-	if canary != "" && binary.BigEndian.Uint16(packet[2:])%50 == 0 {
-		report := report(binary.BigEndian.Uint32(packet[8:]), canary)
-		_, _ = s.rtcp.WriteToUDPAddrPort(report, netip.AddrPortFrom(to.Addr(), to.Port()+1))
-	}
-	_, _ = s.rtp.WriteToUDPAddrPort(packet, to) // lost packets are the network's right
+	s.record(true, "RTP", s.wire.write(packet, to, canary))
 }
 
-func (s *sound) hear() {
-	buf := make([]byte, 2048)
-	for {
-		n, err := s.rtp.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue // an ICMP error of a port that closed
-		}
-		s.call.phone.mu.Lock()
-		s.call.phone.record(false, "RTP", s.call.id, buf[:n])
-		s.call.phone.mu.Unlock()
-		if n >= 12 {
-			s.mu.Lock()
-			s.reel.File(buf[:n], s.event, time.Now())
-			s.mu.Unlock()
-		}
-	}
+func (s *sound) record(out bool, kind string, b []byte) {
+	p := s.call.phone
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.record(out, kind, s.call.id, b)
 }
 
-func (s *sound) hearControl() {
-	buf := make([]byte, 2048)
-	for {
-		n, err := s.rtcp.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err == nil {
-			s.call.phone.mu.Lock()
-			s.call.phone.record(false, "RTCP", s.call.id, buf[:n])
-			s.call.phone.mu.Unlock()
-		}
+// hear takes an RTP packet that came.
+func (s *sound) hear(packet []byte) {
+	s.record(false, "RTP", packet)
+	if len(packet) >= 12 {
+		s.mu.Lock()
+		s.reel.File(packet, s.event, time.Now())
+		s.mu.Unlock()
 	}
 }
 
