@@ -154,7 +154,7 @@ func rehearsal(cfg *config.Config, data string) ([]trunkPlace, error) {
 	cfg.RTP.Ports = config.PortRange{}
 	cfg.Web.Listen = config.WebListen{Addr: netip.AddrPortFrom(at(1), 0)}
 	cfg.Web.Cert, cfg.Web.Key = "", ""
-	cfg.Notices.Enabled = false
+	cfg.Notices.Enabled, cfg.Recording.On = false, false
 	password := rand.Text()
 	cfg.Operators = nil
 	for _, login := range []string{selftest.Anna, selftest.Boris} {
