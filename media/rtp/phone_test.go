@@ -93,6 +93,12 @@ func (f *phone) close() {
 	<-f.done
 }
 
+// deafen has it listen no more: what it hears costs allocations.
+func (f *phone) deafen() {
+	_ = f.conn.SetReadDeadline(time.Now())
+	<-f.done
+}
+
 func (f *phone) port() uint16 { return f.addr().Port() }
 
 func (f *phone) addr() netip.AddrPort { return f.conn.LocalAddr().(*net.UDPAddr).AddrPort() }

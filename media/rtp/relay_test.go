@@ -190,15 +190,16 @@ func TestAPacketIsRelayedWithoutAllocation(t *testing.T) {
 				a.call(pa, "8")
 				b.call(pb, formats)
 				media.Cross(pa, pb)
-				perPacket(t, a, pa, pb)
+				perPacket(t, a, b, pa, pb)
 			})
 		}
 	})
 }
 
-// perPacket fails unless a's packets go to pb without allocation.
-func perPacket(t *testing.T, a *phone, pa, pb *Port) {
+// perPacket fails unless a's packets go to b by pb without allocation.
+func perPacket(t *testing.T, a, b *phone, pa, pb *Port) {
 	t.Helper()
+	b.deafen()
 	a.packet.Payload = make([]byte, 160)
 	packet, err := a.packet.Marshal()
 	if err != nil {

@@ -153,6 +153,6 @@ func TestTurningAPacketInTheRelayDoesNotAllocate(t *testing.T) {
 		a.call(pa, "9")
 		b.call(pb, "0")
 		media.Cross(pa, pb)
-		perPacket(t, a, pa, pb)
+		perPacket(t, a, b, pa, pb)
 	})
 }

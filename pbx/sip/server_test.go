@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -23,8 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A tenth of RFC 3261's, for this process: 64*T1 is 3.2 s here.
-	wire.SetTimers(50*time.Millisecond, 400*time.Millisecond, 500*time.Millisecond)
+	// A fifth of RFC 3261's, for this process: 64*T1 is 6.4 s here.
+	wire.SetTimers(100*time.Millisecond, 800*time.Millisecond, time.Second)
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // tests mostly wait
 	os.Exit(m.Run())
 }
 

@@ -38,13 +38,13 @@ func TestSippTalksToSipp(t *testing.T) {
 
 func TestSippHearsTheOrderAndPresses1(t *testing.T) {
 	t.Parallel()
-	w, ctx := newWorld(t), within(t)
+	w, ctx := newWorldOf(t, Firm+"timeouts: {key_wait: 15s}\n"), within(t)
 	_, err := w.Order(ctx, order())
 	check(t, err)
 	client, driver := listenIn(t, w.Client), listenIn(t, w.Carrier)
 	said := append(w.status(), w.menu()...)
 	called := w.sippDriver(t, "driver_hangs_up", sippOptions{Wait: 7 * time.Second})
-	caller := w.sippClient(t, "client_presses_1", sippOptions{Wait: said.Duration() + 500*time.Millisecond, Number: menuLine})
+	caller := w.sippClient(t, "client_presses_1", sippOptions{Wait: said.Duration() + 6*time.Second, Number: menuLine})
 	called.ends(t)
 	caller.ends(t)
 	heard := client.heard()
