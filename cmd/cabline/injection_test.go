@@ -72,7 +72,7 @@ func tapWire(t *testing.T) *wiretap {
 // beyond that.
 func (w *wiretap) serve(conn net.Conn) {
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	var got strings.Builder
 	from := bufio.NewReader(io.TeeReader(conn, &got))
 	r, err := http.ReadRequest(from)

@@ -39,7 +39,7 @@ func (f *phone) press(key byte, wanted ...int) {
 // pressed reads so many keys.
 func pressed(t *testing.T, p *Port, n int) (keys string) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for len(keys) < n {
 		select {
 		case d := <-p.Digits():

@@ -38,7 +38,7 @@ func (c control) line() string {
 func (c control) bytes() []byte {
 	c.t.Helper()
 	buf := make([]byte, 2000)
-	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	n, err := c.conn.Read(buf)
 	if err != nil {
 		c.t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 
 const (
 	loopback = "127.0.0.1:0"
-	deadline = 20 * time.Second // of every wait; none takes a second on an idle machine
+	deadline = time.Minute // of every wait; none takes a second on an idle machine
 )
 
 // noAddr is no public address.

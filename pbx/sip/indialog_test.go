@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -204,6 +203,22 @@ func TestATooShortSessionIsToldTheLeast(t *testing.T) {
 	k.again("ACK", "")
 }
 
+// isAcked waits until the ACK of a call is there: we send no re-INVITE before it
+// (RFC 3261 §14.1).
+func (l *Leg) isAcked(t *testing.T) {
+	t.Helper()
+	until(t, "the ACK is there", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.acked })
+}
+
+// watches is watchSession of a call that is up.
+func (l *Leg) watches(t *testing.T, interval time.Duration, ours bool) {
+	t.Helper()
+	l.isAcked(t)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchSession(interval, ours)
+}
+
 func TestWeRefreshTheSessionWhereWeMayChoose(t *testing.T) {
 	for name, c := range map[string]struct{ allow, method string }{
 		"with UPDATE": {"Allow: INVITE, ACK, BYE, UPDATE\n", "UPDATE"},
@@ -220,9 +235,7 @@ func TestWeRefreshTheSessionWhereWeMayChoose(t *testing.T) {
 			k.enter(ok)
 			k.request("ACK", "")
 			l := wait(t, "leg", b.legs).(*Leg)
-			l.mu.Lock()
-			l.watchSession(100*time.Millisecond, true) // in place of 90 s
-			l.mu.Unlock()
+			l.watches(t, 100*time.Millisecond, true) // in place of 90 s
 			m := k.want(c.method)
 			if m.header("Session-Expires") == "" || c.method == "INVITE" != strings.Contains(m.body(), "rtp answer") {
 				t.Errorf("got\n%s", m)
@@ -247,11 +260,7 @@ func TestAPartyThatIsNotHeardIsOfferedItsAudioAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, k, port := talking(t)
 			l := wait(t, "leg", b.legs).(*Leg)
-			for acked := false; !acked; runtime.Gosched() { // no re-INVITE before it (RFC 3261 §14.1)
-				l.mu.Lock()
-				acked = l.acked
-				l.mu.Unlock()
-			}
+			l.isAcked(t)
 			l.Renew()
 			m := k.want("INVITE")
 			if m.header("Session-Expires") != "" || !strings.Contains(m.body(), "rtp offer") {
@@ -270,9 +279,7 @@ func TestAPartyThatIsNotHeardIsOfferedItsAudioAnew(t *testing.T) {
 func TestACallEndsWhenTheRefresherVanishes(t *testing.T) {
 	b, k, _ := talking(t)
 	l := wait(t, "leg", b.legs).(*Leg)
-	l.mu.Lock()
-	l.watchSession(100*time.Millisecond, false)
-	l.mu.Unlock()
+	l.watches(t, 100*time.Millisecond, false)
 	k.send(k.want("BYE").reply("200 OK", "", ""))
 	if err := ended(t, l); !errors.Is(err, pbx.ErrUnreachable) {
 		t.Error(err)
@@ -286,9 +293,7 @@ func TestACallEndsWhenARefreshIsNotAnswered(t *testing.T) {
 	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
 	k.request("ACK", "")
 	l := wait(t, "leg", b.legs).(*Leg)
-	l.mu.Lock()
-	l.watchSession(100*time.Millisecond, true)
-	l.mu.Unlock()
+	l.watches(t, 100*time.Millisecond, true)
 	k.send(k.want("UPDATE").reply("481 Gone", "", ""))
 	k.send(k.want("BYE").reply("481 Gone", "", ""))
 	if err := ended(t, l); !errors.Is(err, pbx.ErrUnreachable) {
@@ -299,9 +304,7 @@ func TestACallEndsWhenARefreshIsNotAnswered(t *testing.T) {
 func TestAReINVITEThatMeetsOursGets491(t *testing.T) {
 	b, k, _ := talking(t)
 	l := wait(t, "leg", b.legs).(*Leg)
-	l.mu.Lock()
-	l.watchSession(50*time.Millisecond, true)
-	l.mu.Unlock()
+	l.watches(t, 50*time.Millisecond, true)
 	ours := k.want("INVITE")
 	k.request("INVITE", holdOffer)
 	k.want("SIP/2.0 491", "INVITE")

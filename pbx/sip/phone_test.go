@@ -31,7 +31,7 @@ type phone struct {
 }
 
 // forAMoment is the time for what takes a moment, however busy the machine is.
-const forAMoment = 30 * time.Second
+const forAMoment = time.Minute
 
 // message is what a phone received, as bytes.
 type message string

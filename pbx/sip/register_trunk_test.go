@@ -205,7 +205,7 @@ func TestATrunkRegistersAnewWhenItsConnectionBroke(t *testing.T) {
 		c.Trunks[0].Target, c.Trunks[0].Transport = listener.Addr().String(), "tcp"
 	})
 	for round := range 2 {
-		_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+		_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(forAMoment))
 		conn, err := listener.Accept()
 		if err != nil {
 			t.Fatal(err)

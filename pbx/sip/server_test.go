@@ -24,10 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A fifth of RFC 3261's, for this process: 64*T1 is 6.4 s here.
-	wire.SetTimers(100*time.Millisecond, 800*time.Millisecond, time.Second)
+	// Half of RFC 3261's, for this process: 64*T1 is 16 s here.
+	wire.SetTimers(250*time.Millisecond, 2*time.Second, 2500*time.Millisecond)
 	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // tests mostly wait
+	_ = flag.Set("test.parallel", "24") // tests mostly wait
 	os.Exit(m.Run())
 }
 

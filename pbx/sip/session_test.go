@@ -21,9 +21,7 @@ func refreshing(t *testing.T, allow string) (*bench, *talk, *Leg) {
 	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
 	k.request("ACK", "")
 	l := wait(t, "leg", b.legs).(*Leg)
-	l.mu.Lock()
-	l.watchSession(100*time.Millisecond, true)
-	l.mu.Unlock()
+	l.watches(t, 100*time.Millisecond, true)
 	return b, k, l
 }
 

@@ -105,27 +105,39 @@ func (b *bench) addrOf(network string) string {
 }
 
 // carrierTLS is a carrier's listener with a certificate of its own.
-func carrierTLS(t *testing.T, change func(*x509.Certificate)) net.Listener {
+func carrierTLS(t *testing.T, change func(*x509.Certificate)) *tlsDoor {
 	t.Helper()
 	cert, _ := testAuthority().issue(change)
 	return listenTLS(t, cert)
 }
 
-func listenTLS(t *testing.T, cert tls.Certificate) net.Listener {
+// tlsDoor is a listener over TLS.
+type tlsDoor struct {
+	net.Listener
+	tcp *net.TCPListener
+}
+
+// next waits so long for a connection. From the opening on no time may count: a
+// test waits for its turn.
+func (g *tlsDoor) next(d time.Duration) (net.Conn, error) {
+	_ = g.tcp.SetDeadline(time.Now().Add(d))
+	return g.Accept()
+}
+
+func listenTLS(t *testing.T, cert tls.Certificate) *tlsDoor {
 	t.Helper()
 	plain, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { plain.Close() })
-	_ = plain.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
-	return tls.NewListener(plain, &tls.Config{Certificates: []tls.Certificate{cert}})
+	return &tlsDoor{tls.NewListener(plain, &tls.Config{Certificates: []tls.Certificate{cert}}), plain.(*net.TCPListener)}
 }
 
 // accept is the next connection to a carrier.
-func accept(t *testing.T, l net.Listener) *phone {
+func accept(t *testing.T, l *tlsDoor) *phone {
 	t.Helper()
-	conn, err := l.Accept()
+	conn, err := l.next(forAMoment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +147,7 @@ func accept(t *testing.T, l net.Listener) *phone {
 }
 
 // to makes the trunk one over TLS to a carrier.
-func to(carrier net.Listener) func(*Config) {
+func to(carrier *tlsDoor) func(*Config) {
 	return func(c *Config) {
 		overTLS(c)
 		c.Trunks[0].Target, c.Trunks[0].Transport = carrier.Addr().String(), "tls"
@@ -197,8 +209,7 @@ func TestATrunkOverTLSCallsAndIsCalledOverOneConnection(t *testing.T) {
 	carrier.send(carrier.want("INVITE").reply("486 Busy", "b", ""))
 	carrier.want("ACK")
 	wait(t, "end of Dial", done)
-	_ = gate.Close()
-	if conn, err := gate.Accept(); err == nil {
+	if conn, err := gate.next(100 * time.Millisecond); err == nil {
 		t.Error("a second connection from", conn.RemoteAddr())
 	}
 }
@@ -210,7 +221,7 @@ func TestWithoutATLSListenerATrunkIsReachedByTheConnectionWeOpened(t *testing.T)
 		c.Listen, c.Certificate = c.Listen[:2], nil
 	})
 	done := b.dial(context.Background(), driver)
-	conn, err := gate.Accept()
+	conn, err := gate.next(forAMoment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,6 +346,7 @@ func TestACallOverTLSGoesOnOverANewConnectionWhenItsOwnBroke(t *testing.T) {
 	first.pickUp(first.want("INVITE"), "far")
 	leg := wait(t, "leg", done).leg
 	first.hangUp()
+	until(t, "the exchange has noticed", func() bool { return b.transport.Pool("tls").Size() == 0 })
 	_ = leg.HangUp(context.Background(), nil)
 	second := accept(t, gate)
 	second.send(second.want("BYE sip:gw@"+second.self).reply("200 OK", "", ""))
