@@ -231,6 +231,6 @@ func TestForwardingOpusDoesNotAllocate(t *testing.T) {
 		b.call(pb, "111", isOpus)
 		media.Cross(pa, pb)
 		b.close() // what it keeps would count
-		perPacket(t, a, pa, pb)
+		perPacket(t, a, b, pa, pb)
 	})
 }
