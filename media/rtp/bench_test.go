@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cabline/media"
+	"cabline/media/recorder"
 )
 
 // The benchmarks have the phones in a process of their own, which this binary
@@ -166,12 +167,28 @@ func cpuTime() time.Duration {
 func BenchmarkRelay(b *testing.B) {
 	for _, wire := range []string{"native", "goroutines"} {
 		for _, calls := range []int{100, 500, 1000} {
-			b.Run(fmt.Sprintf("%s/%d calls", wire, calls), func(b *testing.B) { benchmarkRelay(b, wire, calls) })
+			b.Run(fmt.Sprintf("%s/%d calls", wire, calls), func(b *testing.B) { benchmarkRelay(b, wire, calls, media.Cross) })
 		}
 	}
 }
 
-func benchmarkRelay(b *testing.B, wire string, calls int) {
+// BenchmarkRelayRecorded is BenchmarkRelay with every talk recorded: the copies,
+// the writing and the disk's part in the kernel.
+func BenchmarkRelayRecorded(b *testing.B) {
+	for _, calls := range []int{100, 500} {
+		b.Run(fmt.Sprintf("native/%d calls", calls), func(b *testing.B) {
+			tapes := recorder.New(b.TempDir())
+			defer tapes.Close()
+			begun := 0
+			benchmarkRelay(b, "native", calls, func(left, right media.Port) func() {
+				begun++
+				return tapes.Begin(fmt.Sprint(begun)).Cross(left, right)
+			})
+		})
+	}
+}
+
+func benchmarkRelay(b *testing.B, wire string, calls int, cross func(a, b media.Port) func()) {
 	r, stop := benchRelay(b, wire)
 	defer stop()
 	ports, o := openPorts(b, r, 2*calls)
@@ -179,7 +196,7 @@ func benchmarkRelay(b *testing.B, wire string, calls int) {
 	p, places := startPhones(b, o)
 	answerAll(b, ports, places)
 	for i := 0; i < len(ports); i += 2 {
-		media.Cross(ports[i], ports[i+1])
+		cross(ports[i], ports[i+1])
 	}
 	b.ResetTimer()
 	before := cpuTime()
