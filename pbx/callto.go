@@ -6,8 +6,8 @@ import "context"
 // click on a number in the dispatch system's panel: their own phones ring first,
 // then the number is dialled, under the same rules as if they had dialled it.
 // It returns the call's ID when the operator is about to ring. The error wraps
-// ErrUnreachable (no such operator, or not logged in), ErrBusy (in another call)
-// or ErrNotAllowed.
+// ErrUnreachable (no such operator, or not logged in), ErrBusy (in another call),
+// ErrNotAllowed or ErrShutdown.
 func (s *Switchboard) CallTo(ctx context.Context, operator string, number Phone) (id string, err error) {
 	s.init()
 	if err := s.mayDial(ctx, number); err != nil {
@@ -28,13 +28,11 @@ func (s *Switchboard) CallTo(ctx context.Context, operator string, number Phone)
 			return s.callTo(ctx, call, operator, number)
 		})
 	}
-	select {
-	case s.started <- story:
-		err := <-begun
-		return id, err
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	if err := s.begin(ctx, story); err != nil {
+		return "", err
 	}
+	err = <-begun
+	return id, err
 }
 
 // callTo rings the operator, who then hears the called network or our ringing.

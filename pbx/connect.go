@@ -22,9 +22,6 @@ type ConnectRequest struct {
 // missing, or ErrShutdown.
 func (s *Switchboard) Connect(ctx context.Context, want ConnectRequest) (id string, err error) {
 	s.init()
-	if s.declining.Load() {
-		return "", ErrShutdown
-	}
 	order, err := s.orderToConnect(ctx, want)
 	if err != nil {
 		return "", err
@@ -40,12 +37,10 @@ func (s *Switchboard) Connect(ctx context.Context, want ConnectRequest) (id stri
 			return s.connect(ctx, call)
 		})
 	}
-	select {
-	case s.started <- story:
-		return <-begun, nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	if err := s.begin(ctx, story); err != nil {
+		return "", err
 	}
+	return <-begun, nil
 }
 
 // connect calls the client, then is the story of a client who pressed 1.

@@ -467,6 +467,9 @@ func TestAnExchangeThatIsToEndBeginsNoCallOfItsOwn(t *testing.T) {
 	if _, err := s.board.Connect(t.Context(), pbx.ConnectRequest{OrderID: "42"}); !errors.Is(err, pbx.ErrShutdown) {
 		t.Error(err)
 	}
+	if _, err := s.board.CallTo(t.Context(), "anna", clientPhone); !errors.Is(err, pbx.ErrShutdown) {
+		t.Error(err)
+	}
 	runAutodial(t, func(t *testing.T, a *autodial) {
 		a.board.Decline()
 		a.news(t, pbx.StatusArrived, 1)

@@ -134,6 +134,19 @@ func (s *Switchboard) Serve(ctx context.Context) {
 // about news. Those in progress go on as ever.
 func (s *Switchboard) Decline() { s.declining.Store(true) }
 
+// begin has Serve run the story of a call that was asked for.
+func (s *Switchboard) begin(ctx context.Context, story func(context.Context)) error {
+	if s.declining.Load() {
+		return ErrShutdown
+	}
+	select {
+	case s.started <- story:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Incoming runs the story of a leg that arrived. It returns when the call is
 // over, and the leg, which may have gone on in another call.
 func (s *Switchboard) Incoming(ctx context.Context, leg Leg, a Arrival) {
