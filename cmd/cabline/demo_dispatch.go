@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"cabline/cmd/cabline/config"
 	"cabline/cmd/cabline/dispatcher"
+	"cabline/pbx"
 )
 
 // demoDispatch is the dispatch system that the demo is run with, where it is
@@ -28,14 +30,18 @@ type demoDispatch struct {
 // demoSystem opens a dispatch system's server and has the config ask there.
 func demoSystem(kind string, cfg *config.Config) (d *demoDispatch, err error) {
 	d = &demoDispatch{kind: kind}
+	cfg.Notices.Enabled = true
 	if kind == "orderbook" {
+		cfg.Notices.Statuses = slices.DeleteFunc(cfg.Notices.Statuses, func(s config.NoticeStatus) bool {
+			return s.Status == string(pbx.StatusAccepted) // what the page's first button makes: the newcomer is to call
+		})
 		return d, nil
 	}
 	if d.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return d, fmt.Errorf("demo dispatch system: %w", err)
 	}
 	there := "http://" + d.listener.Addr().String()
-	cfg.Dispatch.Kind, cfg.Notices.Enabled = kind, true
+	cfg.Dispatch.Kind = kind
 	switch kind {
 	case "gootax":
 		g := &cfg.Dispatch.Gootax

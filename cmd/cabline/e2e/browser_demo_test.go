@@ -144,10 +144,10 @@ func theDemo(t *testing.T, b *Browser) {
 	d.Click("demo-status-arrived")
 	d.Shows("demo-order", "data-status", "arrived")
 	_, facts = d.facts()
-	d.calls()
-	d.hearsSaid(d.voice.OrderStatus(facts))
+	d.rings("client", driverPhone)
+	d.hearsSaid(append(d.voice.Say(prompts.NoticeGreeting), d.voice.OrderStatus(facts)...))
 	d.Click("client-hangup")
-	if cdr := d.latest(2); cdr.Result != "hung up" {
+	if cdr := d.latest(2); cdr.Kind != "notice" {
 		t.Errorf("CDR: %+v", cdr)
 	}
 
