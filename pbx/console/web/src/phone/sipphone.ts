@@ -120,11 +120,17 @@ export class SipPhone extends Store<PhoneView> {
     else this.session.unmute({ audio: true });
   }
 
+  /** JsSIP refuses while an earlier wish is on its way; the last one is carried out when that is done. */
   hold(on: boolean): void {
     const { session } = this;
     if (!session || this.value.call?.phase !== 'talking') return;
-    if (on ? session.hold() : session.unhold()) this.change({ held: on });
+    this.wantsHold = on;
+    const done = () => {
+      if (this.session === session && this.value.call?.held !== this.wantsHold) this.hold(this.wantsHold);
+    };
+    if (on ? session.hold({}, done) : session.unhold({}, done)) this.change({ held: on });
   }
+  private wantsHold = false;
 
   /** Lets the other side go on with a number or another operator; the exchange hangs up on us when they do. */
   handOver(to: string): void {
