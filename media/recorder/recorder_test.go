@@ -23,7 +23,8 @@ import (
 
 // party is a port that says what a test wants and counts what it is told.
 type party struct {
-	mu     sync.Mutex
+	rx     sync.Mutex // as ports do: who is heard and who hears have each a lock
+	tx     sync.Mutex
 	to     media.Sink
 	heard  int
 	last   []byte
@@ -34,15 +35,15 @@ type party struct {
 	seq    uint16
 }
 
-func (p *party) Plug(to media.Sink)                       { p.mu.Lock(); defer p.mu.Unlock(); p.to = to }
+func (p *party) Plug(to media.Sink)                       { p.rx.Lock(); defer p.rx.Unlock(); p.to = to }
 func (p *party) Play(context.Context, media.Speech) error { return nil }
 func (p *party) Digits() <-chan media.Digit               { return nil }
 func (p *party) SendDigit(d media.Digit)                  { p.digits = append(p.digits, d) }
 func (p *party) Stats() media.Stats                       { return media.Stats{} }
 func (p *party) KeysInSound() bool                        { return false }
 func (p *party) WriteRTP(pk *media.Packet) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.tx.Lock()
+	defer p.tx.Unlock()
 	p.heard++
 	p.last = slices.Clone(pk.Payload())
 	clear(pk.Buf)
@@ -55,8 +56,8 @@ func (p *party) sayAt(stamp uint32, at time.Time, codec media.Codec, payload []b
 	p.seq++
 	pk := &media.Packet{Buf: append(make([]byte, media.HeaderSize, media.HeaderSize+len(payload)+64), payload...), Start: media.HeaderSize,
 		Codec: codec, Time: stamp, Seq: p.seq, Source: p.source, At: at}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.rx.Lock()
+	defer p.rx.Unlock()
 	if p.to != nil {
 		p.to.WriteRTP(pk)
 	}
