@@ -150,6 +150,8 @@ type NoticeStore interface {
 	ReportedNotice(ctx context.Context, id int64) error
 	// OptedOut says that a client wants no calls.
 	OptedOut(ctx context.Context, phone Phone) (bool, error)
+	// OptOut writes down that a client wants none, and how we know.
+	OptOut(ctx context.Context, phone Phone, how string) error
 }
 
 // Untold is the error of an AnswerTaker that has no way to tell an answer. What

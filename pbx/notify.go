@@ -291,6 +291,11 @@ func (a *Autodial) serveKey(ctx context.Context, call *Call, client Leg, t *told
 			return err
 		}
 	case KeyOperator:
+	case KeyOptOut:
+		noted, err := a.optOut(ctx, call, client, t)
+		if noted || err != nil {
+			return err
+		}
 	default:
 		answered, err := a.answer(ctx, call, client, t, ClientAnswer(key))
 		if answered || err != nil {
@@ -298,6 +303,18 @@ func (a *Autodial) serveKey(ctx context.Context, call *Call, client Leg, t *told
 		}
 	}
 	return a.Board.operator(ctx, call, client)
+}
+
+// optOut puts the client on the list of those who want no notices; false: it
+// cannot be written, and a person is needed.
+func (a *Autodial) optOut(ctx context.Context, call *Call, client Leg, t *told) (noted bool, err error) {
+	if err := a.Store.OptOut(ctx, t.Order.Phone, "by key, notice "+string(t.Status)+" of order "+t.OrderID); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("a client wants no more notices")
+		return false, nil
+	}
+	call.step("the client wants no more notices")
+	a.move(ctx, t.State, &t.NoticeRecord, "wants no more notices")
+	return true, call.say(ctx, client, call.voice.Say(prompts.AnswerOptedOut))
 }
 
 // answerTime is how long dispatch may take to hear a client's answer.

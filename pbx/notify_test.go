@@ -303,3 +303,29 @@ func TestEventsOfANoticeAreUnderItsOwnID(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoWantsNoMoreCallsSaysSoByAKey(t *testing.T) {
+	withKey := func(a *autodial) { a.Policy.Statuses[pbx.StatusArrived] = usual(pbx.KeyOperator, pbx.KeyOptOut) }
+	runAutodial(t, func(t *testing.T, a *autodial) {
+		legs := a.clientAnswers(3*time.Second, func(_ int, l *pbxtest.Leg) { time.Sleep(time.Second); l.Press("8") })
+		a.news(t, pbx.StatusArrived, 1)
+		time.Sleep(time.Minute)
+		a.news(t, pbx.StatusNoDriver, 2)
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if n := len(legs()); n != 1 {
+			t.Fatalf("the client was called %d times", n)
+		}
+		if said := legs()[0].Port.Said(); said[len(said)-1] != "answer_opted_out" {
+			t.Errorf("said %q", said)
+		}
+		if journal := a.journal(t, 1); journal[len(journal)-1] != "delivered: wants no more notices" {
+			t.Errorf("journal %q", journal)
+		}
+		all, err := a.db.OptOuts(t.Context(), "", 10)
+		if err != nil || len(all) != 1 || all[0].Phone != clientPhone || all[0].Note != "by key, notice arrived of order 42" {
+			t.Errorf("%+v, %v", all, err)
+		}
+		a.wantStates(t, "arrived delivered", "no_driver dropped")
+	}, withKey)
+}

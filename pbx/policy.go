@@ -78,6 +78,7 @@ const (
 	KeyFiveMinutes NoticeKey = NoticeKey(AnswerFiveMinutes)
 	KeyCancel      NoticeKey = NoticeKey(AnswerCancel)
 	KeyKeepLooking NoticeKey = NoticeKey(AnswerKeepLooking)
+	KeyOptOut      NoticeKey = "opt_out" // no more notices, of any order
 )
 
 // NoticeKeys is every key there is, with its digit and what is said for it.
@@ -92,6 +93,7 @@ var NoticeKeys = []struct {
 	{KeyComingOut, '3', prompts.MenuComingOut},
 	{KeyFiveMinutes, '4', prompts.MenuFiveMinutes},
 	{KeyCancel, '6', prompts.MenuCancel},
+	{KeyOptOut, '8', prompts.MenuOptOut},
 }
 
 // Hours are a part of the day, in minutes from midnight; one that begins when it

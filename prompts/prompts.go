@@ -52,9 +52,11 @@ const (
 	MenuComingOut   ID = "menu_coming_out"   // key 3
 	MenuFiveMinutes ID = "menu_five_minutes" // key 4
 	MenuCancel      ID = "menu_cancel"       // key 6
+	MenuOptOut      ID = "menu_opt_out"      // key 8
 	AnswerPassedOn  ID = "answer_passed_on"  // dispatch is told what the client answered
 	AnswerLooking   ID = "answer_looking"    // a car is looked for again
 	AnswerCancelled ID = "answer_cancelled"  // the order is cancelled
+	AnswerOptedOut  ID = "answer_opted_out"  // no more notices
 	AnswerRefused   ID = "answer_refused"    // dispatch says no; the client goes to an operator
 )
 
@@ -62,7 +64,8 @@ const (
 var IDs = []ID{Greeting, Invalid, ConnectingDriver, ConnectingOperator, ConnectingClient, DriverBusy, DriverNoAnswer,
 	DriverUnreachable, PleaseWait, Sorry, MenuDriver, MenuOperator, MenuRepeat, MenuZero,
 	ConnectingToClient, ClientBusy, ClientNoAnswer, ClientUnreachable, MenuThisOrder, MenuNextOrder,
-	NoticeGreeting, MenuKeepLooking, MenuComingOut, MenuFiveMinutes, MenuCancel, AnswerPassedOn, AnswerLooking, AnswerCancelled, AnswerRefused}
+	NoticeGreeting, MenuKeepLooking, MenuComingOut, MenuFiveMinutes, MenuCancel, MenuOptOut, AnswerPassedOn, AnswerLooking, AnswerCancelled, AnswerRefused,
+	AnswerOptedOut}
 
 // Facts are what may be said about an order. A fact that is empty, or has no
 // sound, is left out together with its label.

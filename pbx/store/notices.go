@@ -402,6 +402,11 @@ func (s *Store) optOuts(ctx context.Context, where string, args ...any) ([]OptOu
 	return all, s.Explain(rows.Err())
 }
 
+// OptOut implements pbx.NoticeStore.
+func (s *Store) OptOut(ctx context.Context, phone pbx.Phone, how string) error {
+	return s.AddOptOut(ctx, OptOut{Phone: phone, Since: time.Now(), Note: how})
+}
+
 // AddOptOut puts a client on the opt-out list; one who is there stays as they are.
 func (s *Store) AddOptOut(ctx context.Context, o OptOut) error {
 	return s.execNotices(ctx, "INSERT INTO opt_outs (phone, since, note) VALUES (?, ?, ?) ON CONFLICT (phone) DO NOTHING",
