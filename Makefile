@@ -68,7 +68,7 @@ pages: $(WEB)/dist/index.html
 
 # What a browser hears suffers when the machine is busy with other calls: its
 # tests run by themselves.
-E2E = CABLINE_BIN=$(CURDIR)/bin/cabline go test -tags e2e -count=1 -timeout 30m -v
+E2E = CABLINE_BIN=$(CURDIR)/bin/cabline go test -tags 'e2e $(TAGS)' -count=1 -timeout 30m -v
 e2e: build $(BROWSER)/node_modules/.package-lock.json
 	$(E2E) ./media/webrtc
 	$(E2E) -run TestBrowser -parallel 3 ./cmd/cabline/e2e

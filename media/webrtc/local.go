@@ -52,6 +52,27 @@ func (a *agreement) clock() int {
 	return a.codecs[0].Clock()
 }
 
+// telephoneEvent is a payload type of RFC 4733 with what it counts durations by.
+type telephoneEvent struct {
+	payloadType uint8
+	clock       int // a second
+}
+
+// events are those there are; we send the first, and Chrome does too, so it is
+// the one with the clock of the codec.
+func (a *agreement) events() (list []telephoneEvent) {
+	if a.event != 0 {
+		list = append(list, telephoneEvent{a.event, media.Rate})
+	}
+	if a.fullEvent != 0 {
+		list = append(list, telephoneEvent{a.fullEvent, media.Opus.Clock()})
+	}
+	if a.clock() != media.Rate {
+		slices.Reverse(list)
+	}
+	return list
+}
+
 // number is a codec's payload type.
 func (a *agreement) number(c media.Codec) uint8 {
 	if c == media.Opus {
@@ -84,8 +105,8 @@ func offered(codecs []media.Codec) agreement {
 
 // agree takes over what the browser's SDP settles. Of our codecs those stay
 // which the browser has too, in our order: it sends in the first. A stream has
-// one clock (RFC 7160), so Opus stays alone or not at all, and so does its
-// telephone-event; a browser that has none with Opus' clock sends the other.
+// one clock (RFC 7160), so Opus stays alone or not at all, with its
+// telephone-event, and the usual one for browsers that have no other.
 func (l *local) agree(r *remote) {
 	l.sections, l.audioAt, l.bundled = r.sections, r.audio, r.bundled
 	l.agreement = agreement{codecs: l.common(r), event: r.event}
@@ -93,10 +114,7 @@ func (l *local) agree(r *remote) {
 		l.codecs = slices.DeleteFunc(l.codecs, func(c media.Codec) bool { return c == media.Opus })
 		return
 	}
-	l.codecs, l.opus = l.codecs[:1], r.opus
-	if r.fullEvent != 0 {
-		l.event, l.fullEvent = 0, r.fullEvent
-	}
+	l.codecs, l.opus, l.fullEvent = l.codecs[:1], r.opus, r.fullEvent
 }
 
 // common is those of our codecs which the browser has too.
@@ -131,10 +149,9 @@ func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup str
 	for _, c := range l.codecs {
 		fmt.Fprintf(b, " %d", l.number(c))
 	}
-	for _, event := range []uint8{l.event, l.fullEvent} {
-		if event != 0 {
-			fmt.Fprintf(b, " %d", event)
-		}
+	events := l.events()
+	for _, e := range events {
+		fmt.Fprintf(b, " %d", e.payloadType)
 	}
 	b.WriteString("\r\nc=IN IP4 0.0.0.0\r\n")
 	for _, c := range l.codecs {
@@ -143,11 +160,8 @@ func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup str
 			fmt.Fprintf(b, "a=fmtp:%d useinbandfec=1\r\n", l.opus)
 		}
 	}
-	if l.event != 0 {
-		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", l.event, media.Rate, l.event)
-	}
-	if l.fullEvent != 0 {
-		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", l.fullEvent, media.Opus.Clock(), l.fullEvent)
+	for _, e := range events {
+		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", e.payloadType, e.clock, e.payloadType)
 	}
 	fmt.Fprintf(b, "a=ptime:%d\r\na=rtcp-mux\r\n", media.FrameTime.Milliseconds())
 	if s.mid != "" {

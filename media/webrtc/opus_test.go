@@ -34,9 +34,9 @@ func TestABrowserSpeaksOpusWhereThatIsWanted(t *testing.T) {
 			p := open(t, listenFull(t))
 			c := newChrome(t)
 			c.call(p, weOffer)
-			formats := "SAVPF 111 110\r\n"
+			formats := "SAVPF 111 110 126\r\n"
 			if weOffer {
-				formats = "SAVPF 111 8 101 110\r\n"
+				formats = "SAVPF 111 8 110 101\r\n"
 			}
 			if sdp := c.pc.RemoteDescription().SDP; !strings.Contains(sdp, formats) || !strings.Contains(sdp, "a=rtpmap:111 opus/48000/2\r\n") {
 				t.Errorf("our SDP is\n%s", sdp)

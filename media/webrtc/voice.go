@@ -26,6 +26,7 @@ type voice struct {
 	started bool // the browser can hear us
 	held    bool // it wants to hear nothing
 	agreed  agreement
+	event   telephoneEvent // zero: the browser takes none
 	turner  media.Transcoder
 	header  rtp.Header
 	sent    uint64
@@ -55,10 +56,14 @@ func (v *voice) stop() {
 }
 
 func (v *voice) agree(a agreement, held bool) {
-	v.keys.UseEvents(a.event != 0 || a.fullEvent != 0)
+	events := a.events()
+	v.keys.UseEvents(len(events) > 0)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.agreed, v.held = a, held
+	if v.event = (telephoneEvent{}); len(events) > 0 {
+		v.event = events[0]
+	}
 	v.stream.Count(a.codecs[0])
 }
 
@@ -101,11 +106,11 @@ func (v *voice) write(p *media.Packet) {
 func (v *voice) send(p *media.Packet) {
 	payloadType := v.agreed.number(p.Codec)
 	if p.Event {
-		payloadType = max(v.agreed.event, v.agreed.fullEvent)
+		payloadType = v.event.payloadType
 	}
 	out := v.stream.Head(p, payloadType, p.Moment())
-	if p.Event && v.agreed.fullEvent != 0 {
-		dtmf.Rescale(out[media.HeaderSize:], media.Rate, media.Opus.Clock())
+	if p.Event {
+		dtmf.Rescale(out[media.HeaderSize:], media.Rate, v.event.clock)
 	}
 	v.header = rtp.Header{
 		Version:        2,

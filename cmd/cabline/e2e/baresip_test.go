@@ -11,6 +11,7 @@ import (
 	cryptorand "crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -63,6 +64,7 @@ type baresipOptions struct {
 	Transport string // udp (the zero value), tcp or tls
 	Media     string // mediaenc of its account: srtp, srtp-mand
 	Tone      int    // what it says, in Hz
+	Codecs    string // "pcma,pcmu" (the zero value) or others, best first
 	Trust     string // a PEM file, of whom it takes for us over TLS
 	Shows     string // a PEM file with its own certificate and key
 }
@@ -78,9 +80,11 @@ audio_player aubridge,nil
 audio_source aufile,%[3]s
 audio_alert aubridge,nil
 ausrc_srate 48000
+ausrc_channels 1
 rtp_ports 10000-30000
 module_path %[6]s
 module g711.so
+module opus.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -167,7 +171,7 @@ func (w *world) baresip(t *testing.T, o baresipOptions) *baresip {
 	if o.Transport != "" {
 		transport = ";transport=" + o.Transport
 	}
-	account := fmt.Sprintf("<sip:%s@%s%s>;audio_codecs=pcma,pcmu;mediaenc=%s", o.Login, w.Network.Exchange, transport, o.Media)
+	account := fmt.Sprintf("<sip:%s@%s%s>;audio_codecs=%s;mediaenc=%s", o.Login, w.Network.Exchange, transport, cmp.Or(o.Codecs, "pcma,pcmu"), o.Media)
 	if o.Password != "" {
 		account += ";auth_pass=" + o.Password + ";regint=600"
 	} else {
@@ -295,11 +299,19 @@ func (b *baresip) heard() Recording {
 	}
 	text, err := os.ReadFile(latest)
 	data := bytes.Index(text, []byte("data"))
-	if err != nil || data < 0 || len(text) < data+8 {
+	if err != nil || data < 0 || len(text) < data+8 || data < 28 {
 		return Recording{}
 	}
-	samples := text[data+8:] // the length before them is written at the end
-	return Recording{Start: at, ALaw: g711.EncodeAlaw(samples[:len(samples)&^1])}
+	// The length before the samples is written at the end. Of a finer sound, as
+	// Opus is, we take each sample that falls on one of ours.
+	samples := text[data+8:]
+	channels, rate := int(binary.LittleEndian.Uint16(text[22:])), int(binary.LittleEndian.Uint32(text[24:]))
+	step := max(channels*rate/8000, 1)
+	alaw := make([]byte, 0, len(samples)/2/step)
+	for i := 0; i+1 < len(samples); i += 2 * step {
+		alaw = append(alaw, g711.EncodeAlawFrame(int16(binary.LittleEndian.Uint16(samples[i:]))))
+	}
+	return Recording{Start: at, ALaw: alaw}
 }
 
 // hears waits until baresip has heard a tone, and little else, for a second.

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cabline/media/opus"
 )
 
 // Network is a piece of loopback that is one test's own, so that tests run side
@@ -129,7 +131,11 @@ func build() (remove func(), err error) {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "cabline")
-	if out, err := exec.Command("go", "build", "-o", binary, "cabline/cmd/cabline").CombinedOutput(); err != nil {
+	tags := ""
+	if opus.Built { // then its tests want it
+		tags = "opus"
+	}
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", binary, "cabline/cmd/cabline").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build cabline: %w\n%s", err, out)
 	}
 	return func() { _ = os.RemoveAll(dir) }, os.Setenv(binaryVar, binary)
