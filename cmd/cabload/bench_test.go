@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -43,6 +45,21 @@ func TestTheSignallingRunSees(t *testing.T) {
 	}
 }
 
+// undisturbed measures until the machine has not stood still meanwhile, which the
+// tool sees too: each time it sees what it should, unless that is in the way.
+func undisturbed(t *testing.T, measure func() error) {
+	t.Helper()
+	var errs []error
+	for range 5 {
+		err := measure()
+		if err == nil {
+			return
+		}
+		errs = append(errs, err)
+	}
+	t.Error(errors.Join(errs...))
+}
+
 func TestTheAudioRunSees(t *testing.T) {
 	for name, c := range map[string]struct {
 		faults faults
@@ -62,11 +79,14 @@ func TestTheAudioRunSees(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got []talks
-			err := newToy(t, c.faults).talk(t.Context(), []int{4}, 50, short, 0, func(r talks) { got = append(got, r) })
-			if err != nil || len(got) != 1 || got[0].Sent < 100 || !c.want(got[0]) {
-				t.Errorf("%v, got %+v", err, got)
-			}
+			undisturbed(t, func() error {
+				var got []talks
+				err := newToy(t, c.faults).talk(t.Context(), []int{4}, 50, short, 0, func(r talks) { got = append(got, r) })
+				if err != nil || len(got) != 1 || got[0].Sent < 100 || !c.want(got[0]) {
+					return fmt.Errorf("%v, got %+v", err, got)
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -115,12 +115,15 @@ func TestTheAnnouncementRunSees(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newToy(t, faults{menu: c.faults})
-			b.Number = "menu"
-			got, err := b.announce(t.Context(), 8, 100, short)
-			if err != nil || got.Calls != 8 || got.Packets < 20 || !c.want(got) {
-				t.Errorf("%v, got %+v", err, got)
-			}
+			undisturbed(t, func() error {
+				b := newToy(t, faults{menu: c.faults})
+				b.Number = "menu"
+				got, err := b.announce(t.Context(), 8, 100, short)
+				if err != nil || got.Calls != 8 || got.Packets < 20 || !c.want(got) {
+					return fmt.Errorf("%v, got %+v", err, got)
+				}
+				return nil
+			})
 		})
 	}
 }
@@ -173,27 +176,32 @@ func TestTheSoakSees(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newToy(t, c.faults)
-			s := soak{Web: webSide(t, c.held), Menu: "menu", Driver: "100", Rate: 100, For: 2500 * time.Millisecond,
-				Talk: time.Second, Ring: 300 * time.Millisecond, Every: 500 * time.Millisecond, Settle: 2 * time.Second}
-			shown := 0
-			got, err := s.run(t.Context(), b, func(point) { shown++ })
-			if said := fmt.Sprint(err); said != c.want && (err != nil || c.want != "") {
-				t.Errorf("got %v, want %q", err, c.want)
-			}
-			if shown != len(got.Curve) || shown < 2 || got.Before != idle || got.Packets == 0 || got.Strayed != 0 {
-				t.Errorf("shown %d, got %+v", shown, got)
-			}
-			for _, n := range []int{got.Answered, got.Ended, got.Left, got.Cancelled, got.Refused, got.Drivers} {
-				if n == 0 {
-					t.Errorf("not all ways to end were tried: %+v", got)
-				}
-			}
-			if sum := got.Ended + got.Left + got.Cancelled + got.Refused + got.Failed; sum != got.Started {
-				t.Errorf("%d calls began, %d ended: %+v", got.Started, sum, got)
-			}
+			undisturbed(t, func() error { return soaks(t, c.faults, c.held, c.want) })
 		})
 	}
+}
+
+// soaks is a short soak and what is not as it should be.
+func soaks(t *testing.T, f faults, held func(asked int) holdings, want string) error {
+	s := soak{Web: webSide(t, held), Menu: "menu", Driver: "100", Rate: 100, For: 2500 * time.Millisecond,
+		Talk: time.Second, Ring: 300 * time.Millisecond, Every: 500 * time.Millisecond, Settle: 2 * time.Second}
+	shown := 0
+	got, err := s.run(t.Context(), newToy(t, f), func(point) { shown++ })
+	if said := fmt.Sprint(err); said != want && (err != nil || want != "") {
+		return fmt.Errorf("got %w, want %q", err, want)
+	}
+	if shown != len(got.Curve) || shown < 2 || got.Before != held(0) || got.Packets == 0 || got.Strayed != 0 {
+		return fmt.Errorf("shown %d, got %+v", shown, got)
+	}
+	for _, n := range []int{got.Answered, got.Ended, got.Left, got.Cancelled, got.Refused, got.Drivers} {
+		if n == 0 {
+			return fmt.Errorf("not all ways to end were tried: %+v", got)
+		}
+	}
+	if sum := got.Ended + got.Left + got.Cancelled + got.Refused + got.Failed; sum != got.Started {
+		return fmt.Errorf("%d calls began, %d ended: %+v", got.Started, sum, got)
+	}
+	return nil
 }
 
 func TestASoakFailsWhenCallsDo(t *testing.T) {
