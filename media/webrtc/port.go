@@ -107,8 +107,12 @@ func (p *Port) SendDigit(d media.Digit) { p.voice.keys.Send(d) }
 func (p *Port) Stats() media.Stats {
 	s := p.ear.stats()
 	s.Sent = p.voice.said()
-	if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
-		s.RoundTrip = time.Duration(pair.CurrentRoundTripTime * float64(time.Second))
+	select {
+	case <-p.up: // pion's ICE may not be asked while it starts
+		if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
+			s.RoundTrip = time.Duration(pair.CurrentRoundTripTime * float64(time.Second))
+		}
+	default:
 	}
 	return s
 }

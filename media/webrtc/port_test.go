@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,29 @@ func TestBrowsersOfDifferentCodecsHearEachOther(t *testing.T) {
 	alaw.tone(t, "1000 Hz in the A-law browser", 1000)
 	if a, m := alaw.kinds(), mulaw.kinds(); a[0] != 0 || m[8] != 0 {
 		t.Errorf("payload types heard: %v by A-law, %v by µ-law", a, m)
+	}
+}
+
+// A call is shown to people while it is being connected.
+func TestStatisticsMayBeReadWhileABrowserConnects(t *testing.T) {
+	b := listen(t, netip.Addr{})
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			c, p := newChrome(t), open(t, b)
+			ctx, stop := context.WithCancel(t.Context())
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				for ctx.Err() == nil {
+					p.Stats()
+					runtime.Gosched()
+				}
+			}()
+			c.call(p, weOffer)
+			eventually(t, "round trip", func() bool { return p.Stats().RoundTrip > 0 })
+			stop()
+			<-read
+		})
 	}
 }
 
