@@ -35,6 +35,7 @@ func TestBrowser(t *testing.T) {
 		"the demo shows it all":                                          theDemo,
 		"orders and calls have pages":                                    ordersAndCalls,
 		"a recorded talk plays in the history":                           recordingsPlay,
+		"a talk with an operator is recorded":                            anOperatorIsRecorded,
 		"notices have a page that goes along with them":                  noticesHaveAPage,
 		"clients' answers reach the console":                             answersReachTheConsole,
 		"an operator lets client and driver talk of a lost item":         anItemWasLost,

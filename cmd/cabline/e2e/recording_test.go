@@ -288,3 +288,20 @@ func recordingsPlay(t *testing.T, b *Browser) {
 		t.Errorf("%+v", played)
 	}
 }
+
+func anOperatorIsRecorded(t *testing.T, b *Browser) {
+	w, ctx := newWorldOf(t, recordingFirm), within(t)
+	anna := logIn(t, b, w.Exchange, "anna")
+	call := w.callFrom(t, clientPhone)
+	anna.rings(clientPhone)
+	anna.answers("Enter")
+	anna.talks(call)
+	id := w.stepOf(ctx, t, "the talk is recorded")
+	anna.Click("hangup")
+	leaves(t, call)
+	until(t, "there is a recording", func() bool { all, err := w.recordings(ctx, id); return err == nil && len(all) == 1 })
+	left, right := sides(t, w.fetch(t, w.Web+"/api/v1/calls/"+id+"/recordings/1"))
+	if left.Tone(outside) == 0 || left.Tone(microphone) > 0 || right.Tone(microphone) == 0 || right.Tone(outside) > 0 {
+		t.Errorf("left: %d Hz %.2f, %d Hz %.2f; right: %.2f, %.2f", outside, left.Tone(outside), microphone, left.Tone(microphone), right.Tone(outside), right.Tone(microphone))
+	}
+}
