@@ -61,8 +61,8 @@ func TestAKeyCutsTheSpeechShort(t *testing.T) {
 	check(t, err)
 	check(t, call.WaitTalk(ctx))
 	hears(t, call, w.status()[:1])
-	call.Press("9")
 	again := time.Now()
+	call.Press("9")
 	hearsSince(t, call, again, append(w.status(), w.menu()...))
 	first := call.Heard().Until(again.Add(time.Second))
 	if _, err := first.Speech(w.status()...); err == nil {

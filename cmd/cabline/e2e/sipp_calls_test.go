@@ -38,7 +38,7 @@ func TestSippTalksToSipp(t *testing.T) {
 
 func TestSippHearsTheOrderAndPresses1(t *testing.T) {
 	t.Parallel()
-	w, ctx := newWorldOf(t, Firm+"timeouts: {key_wait: 15s}\n"), within(t)
+	w, ctx := newWorldOf(t, strings.Replace(Firm, "timeouts: {", "timeouts: {key_wait: 15s, ", 1)), within(t)
 	_, err := w.Order(ctx, order())
 	check(t, err)
 	client, driver := listenIn(t, w.Client), listenIn(t, w.Carrier)
