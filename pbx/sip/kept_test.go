@@ -153,15 +153,6 @@ func TestDevicesOfOperatorsWhoHaveLeftAreForgotten(t *testing.T) {
 	}
 }
 
-func TestClosingOurConnectionsTakesNobodyOutOfTheNotebook(t *testing.T) {
-	book := new(notebook)
-	b := start(t, answerAll, func(c *Config) { c.Devices = book })
-	b.tcpPhone().account("anna").register("Expires: 600\n")
-	book.has(t, 1)
-	b.stop()
-	book.has(t, 1)
-}
-
 func TestWhoLogsOutIsTakenOutOfTheNotebook(t *testing.T) {
 	book := new(notebook)
 	b := start(t, answerAll, func(c *Config) { c.Devices = book })

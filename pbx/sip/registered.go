@@ -159,9 +159,7 @@ func (s *Server) flowClosed(ctx context.Context, network, remote string) {
 // forget takes devices out of the register and says so.
 func (s *Server) forget(ctx context.Context, gone func(*binding) bool) {
 	for _, login := range s.register.drop(gone) {
-		if !s.stopping.Load() { // connections that we close ourselves say nothing of who is here
-			s.unkept.add(login)
-		}
+		s.unkept.add(login)
 		if online, changed := s.register.announce(login); changed {
 			zerolog.Ctx(ctx).Info().Str("operator", login).Bool("online", online).Msg("registration")
 		}
