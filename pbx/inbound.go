@@ -91,6 +91,9 @@ func (s *Switchboard) findOrder(ctx context.Context, call *Call) {
 		call.step("no order")
 	default:
 		call.step("order look-up: " + Ending(err))
+		if ctx.Err() != nil {
+			return // nobody misses it who has hung up
+		}
 		zerolog.Ctx(ctx).Warn().Err(err).Dur(logTook, time.Since(started)).Msg("order look-up; going on without")
 	}
 }

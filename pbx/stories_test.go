@@ -1,6 +1,7 @@
 package pbx_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rs/zerolog"
 
 	"cabline/media"
 	"cabline/pbx"
@@ -286,6 +288,28 @@ func TestADispatchSystemThatDoesNotAnswerCostsOneSecond(t *testing.T) {
 				}
 				time.Sleep(time.Hour) // the hanging look-up ends
 			})
+		})
+	}
+}
+
+func TestNobodyIsWarnedOfALookUpWhoseCallerHasHungUp(t *testing.T) {
+	for _, stays := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
+			s.board.Dispatch = hangs{}
+			time.AfterFunc(500*time.Millisecond, func() {
+				if !stays {
+					s.client.Leave()
+				}
+			})
+			time.AfterFunc(time.Minute, s.client.Leave)
+			var log bytes.Buffer
+			ctx := zerolog.New(&log).Level(zerolog.WarnLevel).WithContext(t.Context())
+			s.board.Incoming(ctx, s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
+			if warned := strings.Contains(log.String(), "order look-up"); warned != stays {
+				t.Errorf("the caller stays %v: warned %v: %s", stays, warned, log.String())
+			}
+			time.Sleep(time.Hour) // the hanging look-up ends
 		})
 	}
 }
