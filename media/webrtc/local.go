@@ -103,6 +103,15 @@ func offered(codecs []media.Codec) agreement {
 	return a
 }
 
+// read reads a browser's SDP, of which agree can take something.
+func (l *local) read(text []byte) (*remote, error) {
+	r, err := readRemote(text)
+	if err == nil && len(l.common(r)) == 0 {
+		err = ErrNoCodec
+	}
+	return r, err
+}
+
 // agree takes over what the browser's SDP settles. Of our codecs those stay
 // which the browser has too, in our order: it sends in the first. A stream has
 // one clock (RFC 7160), so Opus stays alone or not at all, with its

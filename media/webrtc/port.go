@@ -226,7 +226,7 @@ func (p *Port) Offer() ([]byte, error) {
 func (p *Port) Answer(offer []byte) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, err := p.read(offer)
+	r, err := p.local.read(offer)
 	if err != nil {
 		return nil, err
 	}
@@ -240,15 +240,6 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 	}
 	p.agree(r)
 	return p.local.write(r.direction.seen(), p.setup), nil
-}
-
-// read reads the browser's SDP; p.mu is held.
-func (p *Port) read(text []byte) (*remote, error) {
-	r, err := readRemote(text)
-	if err == nil && len(p.local.common(r)) == 0 {
-		err = ErrNoCodec
-	}
-	return r, err
 }
 
 // answer lets pion take a new connection, or an ICE restart of the one it has.
@@ -267,7 +258,7 @@ func (p *Port) answer(r *remote) error {
 func (p *Port) Accept(answer []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, err := p.read(answer)
+	r, err := p.local.read(answer)
 	if err != nil {
 		return err
 	}

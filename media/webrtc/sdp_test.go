@@ -279,11 +279,11 @@ func FuzzReadRemote(f *testing.F) {
 	f.Add(wire(chromeOffer + refused))
 	f.Add([]byte("v=0\r\no=- 0 0 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 8\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := readRemote(text)
+		l := testLocal()
+		r, err := l.read(text)
 		if err != nil {
 			return
 		}
-		l := testLocal()
 		l.agree(r)
 		if n := sections(t, r.plain()); n != 1 {
 			t.Errorf("pion sees %d media", n)
