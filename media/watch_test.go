@@ -64,7 +64,7 @@ func TestAWatchEndsWhenNobodyIsHeard(t *testing.T) {
 					k.began = begin
 					ports = append(ports, k)
 				}
-				err := media.Watch(ctx, 60*s, ports...)
+				err := media.Watch{Silent: 60 * s}.Keep(ctx, ports...)
 				took := time.Since(begin)
 				if tt.want == ever {
 					if err != errBye || took != time.Hour {
@@ -80,12 +80,32 @@ func TestAWatchEndsWhenNobodyIsHeard(t *testing.T) {
 
 var errBye = errors.New("bye")
 
+func TestAWatchTellsOnceOfEachPartyThatIsMissed(t *testing.T) {
+	const s = time.Second
+	never := spans()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		a := &talker{speaks: spans(0, 15*s, 18*s, 20*s, 50*s, 100*s), holds: never, began: begin} // pauses of 3 and 30 s
+		b := &talker{speaks: never, holds: spans(0, 40*s), began: begin}
+		told := map[int][]time.Duration{}
+		watch := media.Watch{Silent: time.Minute, Missed: 10 * s, Tell: func(party int) { told[party] = append(told[party], time.Since(begin)) }}
+		if err := watch.Keep(t.Context(), a, b); !errors.Is(err, media.ErrSilent) || time.Since(begin) < 159*s || time.Since(begin) > 161*s {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		for party, want := range []time.Duration{30 * s, 50 * s} {
+			if at := told[party]; len(at) != 1 || at[0] < want-s || at[0] > want+s {
+				t.Errorf("party %d is missed at %v, want once at %v", party, at, want)
+			}
+		}
+	})
+}
+
 func TestSilenceBeforeTheWatchDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &talker{speaks: spans(), holds: spans(), began: time.Now()}
 		time.Sleep(10 * time.Minute) // it rang
 		begin := time.Now()
-		if err := media.Watch(t.Context(), time.Minute, k); !errors.Is(err, media.ErrSilent) || time.Since(begin) != time.Minute {
+		if err := (media.Watch{Silent: time.Minute}).Keep(t.Context(), k); !errors.Is(err, media.ErrSilent) || time.Since(begin) != time.Minute {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 	})

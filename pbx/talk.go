@@ -36,19 +36,13 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 	defer end(nil)
 	defer context.AfterFunc(a.Context(), func() { end(nil) })()
 	defer context.AfterFunc(b.Context(), func() { end(nil) })()
+	missed := make(chan Leg, 2)
+	watch := media.Watch{Silent: silentTalk, Missed: missedAfter, Tell: func(party int) { missed <- []Leg{a, b}[party] }}
 	watcher.Go(func() {
-		if errors.Is(media.Watch(talk, silentTalk, a.Audio(), b.Audio()), media.ErrSilent) {
+		if errors.Is(watch.Keep(talk, a.Audio(), b.Audio()), media.ErrSilent) {
 			end(ErrMediaLost)
 		}
 	})
-	missed := make(chan Leg, 2)
-	for _, leg := range []Leg{a, b} {
-		watcher.Go(func() {
-			if errors.Is(media.Watch(talk, missedAfter, leg.Audio()), media.ErrSilent) {
-				missed <- leg
-			}
-		})
-	}
 	claims, shut := c.talks.add(a, b)
 	defer shut()
 	for talk.Err() == nil {

@@ -20,7 +20,7 @@ func TestAPartyIsSilentWhenItSendsNothingThoughItShould(t *testing.T) {
 		a.hum(440, 1)
 		until(t, "it is heard", func() bool { s := p.Stats(); return s.Received == 1 && s.Silence <= time.Since(s.LastHeard) })
 		begin := time.Now()
-		if err := media.Watch(t.Context(), limit, p); !errors.Is(err, media.ErrSilent) || time.Since(begin) < limit {
+		if err := (media.Watch{Silent: limit}).Keep(t.Context(), p); !errors.Is(err, media.ErrSilent) || time.Since(begin) < limit {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 		for _, hold := range []string{"a=sendonly", "a=inactive", "c=IN IP4 0.0.0.0"} {

@@ -406,7 +406,7 @@ func TestABrowserIsSilentWhenItSendsNothingThoughItShould(t *testing.T) {
 	c := newChrome(t)
 	c.call(p, false)
 	begin := time.Now()
-	if err := media.Watch(t.Context(), 50*time.Millisecond, p); !errors.Is(err, media.ErrSilent) || time.Since(begin) < 50*time.Millisecond {
+	if err := (media.Watch{Silent: 50 * time.Millisecond}).Keep(t.Context(), p); !errors.Is(err, media.ErrSilent) || time.Since(begin) < 50*time.Millisecond {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 	c.WriteRTP(frame())
