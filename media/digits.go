@@ -12,17 +12,18 @@ import (
 
 // DigitReceiver makes one digit of each key a party presses, however often and
 // by however many ways the key arrives. Both kinds of ports have one. It is
-// safe for concurrent use, but for Inband and Audio.
+// safe for concurrent use, but for Inband and Audio. The zero value has heard no
+// key.
 type DigitReceiver struct {
-	digits chan Digit
-	tones  *tones // nil: keys are not looked for in the sound
+	tones *tones // nil: keys are not looked for in the sound
 
-	mu    sync.Mutex
-	event lastEvent
-	spent bool // it was meant for who listened before, see Moved, or came another way
-	last  Digit
-	way   way
-	at    time.Time
+	mu     sync.Mutex
+	digits chan Digit // made when it is needed
+	event  lastEvent
+	spent  bool // it was meant for who listened before, see Moved, or came another way
+	last   Digit
+	way    way
+	at     time.Time
 }
 
 // lastEvent is the telephone-event a source sent last.
@@ -73,13 +74,20 @@ const (
 	eventRest = time.Second
 )
 
-// NewDigitReceiver has heard no key.
-func NewDigitReceiver() *DigitReceiver {
-	return &DigitReceiver{digits: make(chan Digit, digitQueue)}
+// Digits are the keys. The channel drops when it is full and is never closed.
+func (r *DigitReceiver) Digits() <-chan Digit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.queue()
 }
 
-// Digits are the keys. The channel drops when it is full and is never closed.
-func (r *DigitReceiver) Digits() <-chan Digit { return r.digits }
+// queue is where keys wait; r.mu is held.
+func (r *DigitReceiver) queue() chan Digit {
+	if r.digits == nil {
+		r.digits = make(chan Digit, digitQueue)
+	}
+	return r.digits
+}
 
 // Event takes a telephone-event packet. It is false when nobody should get it:
 // it is none of a key, or of one that has come another way and is passed on.
@@ -126,7 +134,7 @@ func (r *DigitReceiver) press(d Digit, by way, now time.Time) bool {
 	}
 	r.last, r.way, r.at = d, by, now
 	select {
-	case r.digits <- d:
+	case r.queue() <- d:
 	default:
 	}
 	return true
@@ -134,11 +142,13 @@ func (r *DigitReceiver) press(d Digit, by way, now time.Time) bool {
 
 // DigitSender presses keys towards a party, one after another: events where
 // the party takes them, INFO where that was said, tones otherwise. Both kinds of
-// ports have one. It is safe for concurrent use.
+// ports have one. It is safe for concurrent use, once Clock and Say are set.
 type DigitSender struct {
-	clock *Clock
-	say   func(*Packet)
 	busy  atomic.Bool // the party hears a key now, and nothing else
+	Clock *Clock
+	// Say says the packets, from the clock's goroutine, with the marks Event or
+	// PCMA set; it must not block.
+	Say func(*Packet)
 
 	mu      sync.Mutex
 	events  bool
@@ -168,12 +178,6 @@ const (
 	keyVolume  = 10 // -dBm0
 	maxPending = 32 // keys not yet sent
 )
-
-// NewDigitSender says its packets by say, from the clock's goroutine, with the
-// marks Event or PCMA set; say must not block.
-func NewDigitSender(clock *Clock, say func(*Packet)) *DigitSender {
-	return &DigitSender{clock: clock, say: say}
-}
 
 // UseEvents sets whether the party takes telephone-event; at first it does not.
 func (s *DigitSender) UseEvents(yes bool) {
@@ -254,7 +258,7 @@ func (s *DigitSender) enqueue(d Digit) {
 	}
 	if !s.running {
 		s.running = true
-		s.stop = s.clock.Start(s.step)
+		s.stop = s.Clock.Start(s.step)
 	}
 }
 
@@ -333,5 +337,5 @@ func (s *DigitSender) toneFrame() {
 func (s *DigitSender) send(stamp uint32) {
 	s.packet.Start, s.packet.Marker = HeaderSize, s.frame == 0
 	s.packet.Time, s.packet.Seq, s.packet.Source = stamp, uint16(s.frame), s.source
-	s.say(&s.packet)
+	s.Say(&s.packet)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestAKeyStillDownWhenSomebodyElseListensIsNotPassedOn(t *testing.T) {
-	r, now := media.NewDigitReceiver(), time.Now()
+	r, now := new(media.DigitReceiver), time.Now()
 	event := func(key byte, stamp uint32) bool {
 		p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: 1, Time: stamp}
 		dtmf.Event{Key: key}.Put(p.Payload())
@@ -64,7 +64,7 @@ func TestEachPressIsOneDigit(t *testing.T) {
 		{"what is no key is none", []told{{0, 'x', true, 0, 0}, {0, 0, true, 0, 0}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, now := media.NewDigitReceiver(), time.Now()
+			r, now := new(media.DigitReceiver), time.Now()
 			for _, k := range tt.told {
 				now = now.Add(k.after)
 				if k.info {
@@ -84,7 +84,7 @@ func TestEachPressIsOneDigit(t *testing.T) {
 			}
 		})
 	}
-	if media.NewDigitReceiver().Event(&media.Packet{Buf: make([]byte, 13), Start: 12}, time.Now()) {
+	if new(media.DigitReceiver).Event(&media.Packet{Buf: make([]byte, 13), Start: 12}, time.Now()) {
 		t.Error("an event of one byte was taken")
 	}
 }
@@ -94,7 +94,7 @@ func TestEachPressIsOneDigit(t *testing.T) {
 func TestEventsArePressedInTonesWhereNoneAreTaken(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *media.Clock) {
 		var l listener
-		s := media.NewDigitSender(c, l.WriteRTP)
+		s := &media.DigitSender{Clock: c, Say: l.WriteRTP}
 		event := func(key byte, stamp uint32) {
 			p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: 1, Time: stamp}
 			dtmf.Event{Key: key}.Put(p.Payload())
@@ -136,7 +136,7 @@ func TestEventsArePressedInTonesWhereNoneAreTaken(t *testing.T) {
 func TestKeysAreSentOneAfterAnother(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *media.Clock) {
 		var l listener
-		s := media.NewDigitSender(c, l.WriteRTP)
+		s := &media.DigitSender{Clock: c, Say: l.WriteRTP}
 		s.Send('x')
 		if s.Busy() {
 			t.Error("busy with what is no key")
@@ -176,7 +176,7 @@ func TestKeysAreSentOneAfterAnother(t *testing.T) {
 func TestTooManyKeysAreDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *media.Clock) {
 		var l listener
-		s := media.NewDigitSender(c, l.WriteRTP)
+		s := &media.DigitSender{Clock: c, Say: l.WriteRTP}
 		s.UseEvents(true)
 		for range 1000 {
 			s.Send('1')
@@ -191,10 +191,10 @@ func TestTooManyKeysAreDropped(t *testing.T) {
 func TestAClosedDigitSenderIsSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *media.Clock) {
 		var l listener
-		s := media.NewDigitSender(c, l.WriteRTP)
+		s := &media.DigitSender{Clock: c, Say: l.WriteRTP}
 		s.Close()
 		s.Send('1')
-		s = media.NewDigitSender(c, l.WriteRTP)
+		s = &media.DigitSender{Clock: c, Say: l.WriteRTP}
 		s.Send('1')
 		synctest.Wait()
 		time.Sleep(50 * time.Millisecond)

@@ -66,8 +66,8 @@ type Stream struct {
 }
 
 // NewStream begins a stream; ssrc, seq and stamp should be random (RFC 3550 §5.1).
-func NewStream(ssrc uint32, seq uint16, stamp uint32) *Stream {
-	return &Stream{SSRC: ssrc, seq: seq, time: stamp, ticks: 1}
+func NewStream(ssrc uint32, seq uint16, stamp uint32) Stream {
+	return Stream{SSRC: ssrc, seq: seq, time: stamp, ticks: 1}
 }
 
 // Count has the timestamps count as a codec's do from now on, from where they

@@ -125,7 +125,8 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 
 func TestTheHeaderGoesRightBeforeThePayload(t *testing.T) {
 	p := media.Packet{Buf: []byte("headheadheadCSRCextensionsound"), Start: 25}
-	out := media.NewStream(1, 1, 1).Head(&p, 0, time.Now())
+	s := media.NewStream(1, 1, 1)
+	out := s.Head(&p, 0, time.Now())
 	if len(out) != 17 || string(out[12:]) != "sound" {
 		t.Errorf("% x", out)
 	}

@@ -21,7 +21,7 @@ type caller struct {
 }
 
 func newCaller() *caller {
-	c := &caller{receiver: media.NewDigitReceiver(), now: time.Now(), size: media.FrameSize}
+	c := &caller{receiver: new(media.DigitReceiver), now: time.Now(), size: media.FrameSize}
 	c.receiver.Inband(true)
 	return c
 }
@@ -146,7 +146,7 @@ func TestAnEventIsPassedOnUnlessItsKeyCameAnotherWay(t *testing.T) {
 
 func TestTonesAreSoundWhereNobodyAskedForThem(t *testing.T) {
 	c := newCaller()
-	c.receiver = media.NewDigitReceiver()
+	c.receiver = new(media.DigitReceiver)
 	c.say('5', 10)
 	if got := c.digits(); got != "" {
 		t.Errorf("%q", got)

@@ -230,7 +230,7 @@ func TestAMutedMicrophoneIsKnownInOpus(t *testing.T) {
 func TestKeysInTheSoundOfOpusAreDigits(t *testing.T) {
 	var to Transcoder
 	var s talker
-	r := NewDigitReceiver()
+	r := new(DigitReceiver)
 	r.Inband(true)
 	for _, key := range []byte("159#") {
 		for frame := range 12 {

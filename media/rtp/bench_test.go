@@ -50,13 +50,13 @@ func TestPhones(t *testing.T) {
 		t.Fatal(err)
 	}
 	var delays []time.Duration // of the wire's one thread, until it is closed
-	hear := func(b []byte, _ netip.AddrPort, _ time.Time) {
+	hear := hearer(func(b []byte) {
 		if len(b) == 172 {
 			sent := time.Unix(0, int64(binary.BigEndian.Uint64(b[12:])))
 			delay := time.Since(sent)
 			delays = append(delays, delay)
 		}
-	}
+	})
 	sockets := make([]socket, len(o.Ports))
 	places := make([]uint16, len(o.Ports))
 	for i := range sockets {
@@ -87,6 +87,11 @@ func TestPhones(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// hearer is a receiver that is a function.
+type hearer func(b []byte)
+
+func (h hearer) receive(b []byte, _ netip.AddrPort, _ time.Time) { h(b) }
 
 // speak has every phone say its frames, spread evenly over each 20 ms, the time
 // in each; it returns how many were sent.
@@ -222,9 +227,9 @@ func benchmarkBareRelay(b *testing.B, calls int) {
 	places := make([]uint16, 2*calls)
 	o := order{Frames: b.N}
 	for i := range sockets {
-		if sockets[i], err = w.open(netip.AddrPortFrom(loopback, 0), func(datagram []byte, _ netip.AddrPort, _ time.Time) {
+		if sockets[i], err = w.open(netip.AddrPortFrom(loopback, 0), hearer(func(datagram []byte) {
 			sockets[i^1].send(datagram, netip.AddrPortFrom(loopback, places[i^1]))
-		}); err != nil {
+		})); err != nil {
 			b.Fatal(err)
 		}
 		defer sockets[i].close()
@@ -361,7 +366,7 @@ func BenchmarkPacket(b *testing.B) {
 				seq++
 				binary.BigEndian.PutUint16(packet[2:], seq)
 				binary.BigEndian.PutUint32(packet[4:], uint32(seq)*160)
-				ports[0].onRTP(packet, from, time.Now())
+				ports[0].receive(packet, from, time.Now())
 			}
 		})
 	}

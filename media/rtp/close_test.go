@@ -53,7 +53,7 @@ func TestAClosedRelayOpensNothingAndHasClosedAll(t *testing.T) {
 		p.Plug(&sink)
 		p.SendDigit('1')
 		p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
-		p.onRTP([]byte("\x80\x08aabbbbccccsound"), a.addr(), time.Now())
+		p.receive([]byte("\x80\x08aabbbbccccsound"), a.addr(), time.Now())
 		if s := p.Stats(); s.Sent > 0 || s.Received > 0 || len(sink.all()) > 0 || p.pressing.Busy() {
 			t.Errorf("a closed port: %+v", s)
 		}

@@ -162,7 +162,7 @@ func (t *thread) run() {
 				return
 			}
 			if s, size := t.read(ev.Fd); s != nil {
-				s.to(t.buf[:size:size+tailRoom], t.sender(), now)
+				s.to.receive(t.buf[:size:size+tailRoom], t.sender(), now)
 			}
 		}
 	}
@@ -216,10 +216,10 @@ func (t *thread) add(s *descriptor) error {
 // descriptor is a socket of a thread.
 type descriptor struct {
 	fd     int
-	here   netip.AddrPort
-	thread *thread
 	place  int32
 	to     receiver
+	thread *thread
+	here   netip.AddrPort
 }
 
 func (s *descriptor) local() netip.AddrPort { return s.here }

@@ -42,7 +42,7 @@ func (c *connection) run() {
 			return // closed
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		c.to(buf[:n:n+tailRoom], from, time.Now())
+		c.to.receive(buf[:n:n+tailRoom], from, time.Now())
 	}
 }
 

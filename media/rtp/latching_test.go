@@ -72,7 +72,7 @@ func TestOnlyTheHostsOfTheSDPAndTheSignallingMaySpeakFirst(t *testing.T) {
 		if _, err := p.Answer([]byte(strings.ReplaceAll(lines("m=audio 4000 RTP/AVP 8"), "127.0.0.9", sdp.String()))); err != nil {
 			t.Fatal(err)
 		}
-		p.onRTP(append([]byte("\x80\x08"), make([]byte, 170)...), netip.AddrPortFrom(tt.from, 5000), time.Now())
+		p.receive(append([]byte("\x80\x08"), make([]byte, 170)...), netip.AddrPortFrom(tt.from, 5000), time.Now())
 		if s := p.Stats(); s.Received != 1 == tt.heard {
 			t.Errorf("%s: %+v", tt.name, s)
 		}

@@ -145,7 +145,7 @@ func TestTurningOpusInTheRelayDoesNotAllocate(t *testing.T) {
 			b.packet.Timestamp += 160
 			binary.BigEndian.PutUint16(datagram[2:], b.packet.SequenceNumber)
 			binary.BigEndian.PutUint32(datagram[4:], b.packet.Timestamp)
-			pb.onRTP(datagram, from, time.Now())
+			pb.receive(datagram, from, time.Now())
 		})
 		if n > 0 || pa.Stats().Sent < 200 {
 			t.Errorf("%v allocations a packet, %d sent", n, pa.Stats().Sent)

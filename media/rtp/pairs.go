@@ -97,7 +97,7 @@ func (r *Relay) bindPair(p *Port, ip netip.Addr) error {
 
 // bind binds the port's pair, or any even port and the next.
 func (r *Relay) bind(p *Port, ip netip.Addr) error {
-	rtp, err := r.wire.open(netip.AddrPortFrom(ip, p.pair.port), p.onRTP)
+	rtp, err := r.wire.open(netip.AddrPortFrom(ip, p.pair.port), p)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *Relay) bind(p *Port, ip netip.Addr) error {
 		rtp.close()
 		return errOdd
 	}
-	rtcp, err := r.wire.open(netip.AddrPortFrom(ip, port+1), p.onRTCP)
+	rtcp, err := r.wire.open(netip.AddrPortFrom(ip, port+1), (*reports)(p))
 	if err != nil {
 		rtp.close()
 		return err

@@ -23,14 +23,13 @@ type Port struct {
 	here  uint16 // the RTP port
 	once  sync.Once
 
-	rx   rx
-	tx   tx
-	talk negotiation
+	rx       rx
+	tx       tx
+	pressed  media.DigitReceiver
+	pressing media.DigitSender
 
-	keys     Keys
-	pressed  *media.DigitReceiver
-	pressing *media.DigitSender
-
+	talk       negotiation
+	keys       Keys
 	nextReport time.Time // of the relay's goroutine alone
 	cname      string
 }
@@ -40,7 +39,6 @@ var _ media.Port = (*Port)(nil)
 func newPort(r *Relay, o Options) *Port {
 	p := &Port{
 		relay:      r,
-		pressed:    media.NewDigitReceiver(),
 		nextReport: time.Now().Add(media.NextReport()),
 		cname:      randomName(),
 	}
@@ -48,7 +46,7 @@ func newPort(r *Relay, o Options) *Port {
 	p.keys = o.Keys
 	p.pressed.Inband(o.Keys == KeysInBand)
 	p.tx.stream = media.NewStream(rand.Uint32(), uint16(rand.Uint32())>>1, rand.Uint32()) // RFC 3711 §3.3.1: far from the turn
-	p.pressing = media.NewDigitSender(r.clock, p.tx.say)
+	p.pressing.Clock, p.pressing.Say = r.clock, p.tx.say
 	p.talk.begin(o)
 	return p
 }

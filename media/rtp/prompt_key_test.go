@@ -80,7 +80,7 @@ func TestAKeyIsKnownWithin150MillisecondsWhileAPromptPlays(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					p.onRTP(b, a.addr(), time.Now())
+					p.receive(b, a.addr(), time.Now())
 					a.packet.SequenceNumber++
 					if len(p.Digits()) > 0 {
 						if d := <-p.Digits(); byte(d) != key || heard {

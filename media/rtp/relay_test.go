@@ -207,7 +207,7 @@ func perPacket(t *testing.T, a, b *phone, pa, pb *Port) {
 	}
 	datagram := append(packet, make([]byte, tailRoom)...)[:len(packet)]
 	from := a.addr()
-	n := testing.AllocsPerRun(200, func() { pa.onRTP(datagram, from, time.Now()) })
+	n := testing.AllocsPerRun(200, func() { pa.receive(datagram, from, time.Now()) })
 	// net's WriteToUDPAddrPort does not allocate either.
 	if n > 0 || pb.Stats().Sent < 200 {
 		t.Errorf("%v allocations a packet, %d sent", n, pb.Stats().Sent)

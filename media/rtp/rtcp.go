@@ -21,8 +21,11 @@ type peerReport struct {
 	sender media.PeerReports
 }
 
-// onRTCP takes what arrives at the RTCP socket.
-func (p *Port) onRTCP(b []byte, from netip.AddrPort, now time.Time) {
+// reports is a port as the receiver of its RTCP socket.
+type reports Port
+
+func (r *reports) receive(b []byte, from netip.AddrPort, now time.Time) {
+	p := (*Port)(r)
 	p.rx.mu.Lock()
 	defer p.rx.mu.Unlock()
 	if !p.rx.closed {

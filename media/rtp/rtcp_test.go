@@ -204,7 +204,7 @@ func FuzzRTCP(f *testing.F) {
 	}
 	from := netip.MustParseAddrPort("127.0.0.9:4001")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p.onRTCP(b, from, time.Now())
+		(*reports)(p).receive(b, from, time.Now())
 		if s := p.Stats(); s.RoundTrip < 0 || s.RoundTrip > time.Minute {
 			t.Errorf("%+v", s)
 		}

@@ -26,34 +26,32 @@ const (
 // comfortNoise is the static payload type of comfort noise (RFC 3551 §6).
 const comfortNoise = 13
 
-// rx is the way from the party.
+// rx is the way from the party. What each packet touches comes first.
 type rx struct {
-	mu       sync.Mutex // held while the sink takes a packet: Plug waits for it
-	closed   bool
-	sink     media.Sink
-	kinds    [128]kind   // by payload type
-	clock    media.Codec // whose clock the events' timestamps follow
-	divider  media.Divider
-	latching Latching
-	near     netip.Addr // where its signalling comes from
-	secret   *opened    // nil: packets come plain
-
-	agreed  netip.AddrPort // where the SDP says the party is; zero: not yet known
-	from    netip.AddrPort // whose packets we take
-	latched bool           // a packet has come from there
-	former  netip.AddrPort // who was heard here in the last call
-
+	mu        sync.Mutex // held while the sink takes a packet: Plug waits for it
+	closed    bool
+	latched   bool // a packet has come from where from says
+	latching  Latching
+	clock     media.Codec // whose clock the events' timestamps follow
+	sink      media.Sink
+	agreed    netip.AddrPort // where the SDP says the party is; zero: not yet known
+	from      netip.AddrPort // whose packets we take
+	secret    *opened        // nil: packets come plain
+	packet    media.Packet
 	reception media.Reception
-	dropped   uint64
-	control   netip.AddrPort // where the party takes RTCP
-	mux       bool           // … at the port of RTP
-	peer      peerReport
+	kinds     [128]kind // by payload type
 
-	packet media.Packet
+	divider media.Divider
+	near    netip.Addr     // where its signalling comes from
+	former  netip.AddrPort // who was heard here in the last call
+	dropped uint64
+	control netip.AddrPort // where the party takes RTCP
+	mux     bool           // … at the port of RTP
+	peer    peerReport
 }
 
-// onRTP takes what arrives at the RTP socket.
-func (p *Port) onRTP(b []byte, from netip.AddrPort, now time.Time) {
+// receive takes what arrives at the RTP socket.
+func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 	r := &p.rx
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -369,7 +369,7 @@ func TestAHundredThousandBadSRTPPacketsDoNotEndACall(t *testing.T) {
 			case 4: // cut short
 				n = dice.IntN(n)
 			}
-			p.onRTP(bad[:n:n+tailRoom], a.addr(), time.Now())
+			p.receive(bad[:n:n+tailRoom], a.addr(), time.Now())
 		}
 		if s := p.Stats(); s.Received != 20 || s.Sent != 20 {
 			t.Errorf("a bad packet was taken: %+v", s)
@@ -377,7 +377,7 @@ func TestAHundredThousandBadSRTPPacketsDoNotEndACall(t *testing.T) {
 		a.hum(440, 20)
 		until(t, "the echo came again", func() bool { return len(a.all()) == 40 })
 		for range 100_000 { // good ones, many times over
-			p.onRTP(append(bad[:0], good...), a.addr(), time.Now())
+			p.receive(append(bad[:0], good...), a.addr(), time.Now())
 		}
 		if s := p.Stats(); s.Received > 41 {
 			t.Errorf("a packet was heard %d times", s.Received-40)
@@ -428,7 +428,7 @@ func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
 			}
 			b.deafen()
 			from, i := a.addr(), 0
-			n := testing.AllocsPerRun(200, func() { pa.onRTP(datagrams[i], from, time.Now()); i++ })
+			n := testing.AllocsPerRun(200, func() { pa.receive(datagrams[i], from, time.Now()); i++ })
 			if n > 0 || pb.Stats().Sent < 200 {
 				t.Errorf("%s: %v allocations a packet, %d sent", s.name, n, pb.Stats().Sent)
 			}

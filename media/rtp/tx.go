@@ -8,23 +8,23 @@ import (
 	"cabline/media/dtmf"
 )
 
-// tx is the way to the party.
+// tx is the way to the party. What each packet touches comes first.
 type tx struct {
 	mu     sync.Mutex
 	closed bool
-	rtp    socket
-	rtcp   socket
-	stream *media.Stream
-	secret *sealed // nil: packets go plain
-
-	to     netip.AddrPort // zero: not yet known
-	held   bool           // the party wants to hear nothing
-	codec  media.Codec
-	turner media.Transcoder
+	held   bool  // the party wants to hear nothing
 	audio  uint8 // payload type as the party numbers it
-	event  telephoneEvent
+	codec  media.Codec
+	to     netip.AddrPort // zero: not yet known
+	rtp    socket
+	secret *sealed // nil: packets go plain
+	stream media.Stream
+	turner media.Transcoder
 
 	packets, octets uint64
+
+	event telephoneEvent
+	rtcp  socket
 }
 
 // WriteRTP says a packet to the party, unless a key is being pressed.

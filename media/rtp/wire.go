@@ -24,9 +24,12 @@ type socket interface {
 	close()
 }
 
-// receiver takes a datagram. b is lent for the call and has tailRoom bytes of
-// capacity to spare. It must not wait for the network.
-type receiver func(b []byte, from netip.AddrPort, now time.Time)
+// receiver takes what arrives at a socket.
+type receiver interface {
+	// receive takes a datagram. b is lent for the call and has tailRoom bytes of
+	// capacity to spare. It must not wait for the network.
+	receive(b []byte, from netip.AddrPort, now time.Time)
+}
 
 const (
 	maxDatagram = 1500 // longer ones are cut; none of ours is near it

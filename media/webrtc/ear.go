@@ -25,7 +25,7 @@ const (
 // in its own goroutine and in its own large buffer, which is ours until Write
 // returns.
 type ear struct {
-	digits *media.DigitReceiver
+	digits media.DigitReceiver
 
 	mu        sync.Mutex // held while the sink takes a packet: plug waits for it
 	sink      media.Sink

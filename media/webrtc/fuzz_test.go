@@ -46,7 +46,7 @@ func FuzzEar(f *testing.F) {
 		f.Add(seed, true)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, opus bool) {
-		e := ear{digits: media.NewDigitReceiver(), begun: func() {}, said: func() uint64 { return 7 }, ssrc: 2}
+		e := ear{begun: func() {}, said: func() uint64 { return 7 }, ssrc: 2}
 		e.agree(agreement{codecs: []media.Codec{media.PCMA}, event: 126}, true)
 		if opus {
 			e.agree(agreement{codecs: []media.Codec{media.Opus}, opus: 111, fullEvent: 126}, true)

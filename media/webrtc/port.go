@@ -56,11 +56,10 @@ func newPort(b *Browsers) *Port {
 
 		nextReport: time.Now().Add(media.NextReport()),
 	}
-	p.ear.digits = media.NewDigitReceiver()
 	p.ear.said = p.voice.said
 	p.ear.begun = p.shake
 	p.ear.digits.Inband(b.inband)
-	p.voice.keys = media.NewDigitSender(b.clock, p.voice.write)
+	p.voice.keys.Clock, p.voice.keys.Say = b.clock, p.voice.write
 	return p
 }
 

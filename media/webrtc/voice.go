@@ -18,11 +18,11 @@ import (
 // voice is what goes to the browser: the track that pion sends. Pion's own
 // tracks know one payload type; a telephone has events besides.
 type voice struct {
-	keys *media.DigitSender
+	keys media.DigitSender
 
 	mu      sync.Mutex
 	track   webrtc.TrackLocalWriter // nil: not yet, or no more
-	stream  *media.Stream
+	stream  media.Stream
 	started bool // the browser can hear us
 	held    bool // it wants to hear nothing
 	agreed  agreement
