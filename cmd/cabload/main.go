@@ -95,6 +95,9 @@ type options struct {
 		Every    time.Duration `default:"10s" help:"Time between two points of the curve."`
 		Settle   time.Duration `default:"4m" help:"The longest wait, after the flood, for the exchange to return to where it began."`
 	} `cmd:"" help:"Live calls and operators' phones in a flood of strangers' messages; fails if a packet of a call, a hundredth of the registrations or the bounds of memory are lost, or a stranger gets an answer that helps."`
+	Relay struct {
+		Calls int `help:"How many calls."`
+	} `cmd:"" hidden:"" help:"Be the bare relay that an exchange is compared with."`
 	All struct {
 		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
 		Rate  float64       `default:"200" help:"The first rate tried."`
@@ -198,6 +201,10 @@ func (o *options) bench() bench {
 func main() {
 	var o options
 	command := kong.Parse(&o, kong.Name("cabload"), kong.Description("Load a telephone exchange on this machine and measure it."))
+	if command.Command() == "relay" {
+		command.FatalIfErrorf(relayBare(min(o.Relay.Calls, maxCalls), os.Stdin, os.Stdout))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	limit := maxRuntime
@@ -231,7 +238,7 @@ func run(ctx context.Context, o *options, command string) (err error) {
 	case "find":
 		err = r.find(ctx, b, o.Find.Rate, o.Find.For, o.Find.Hold)
 	case "media":
-		err = b.talk(ctx, o.Media.Calls, o.Media.Rate, o.Media.For, r.IdleRSS, r.step)
+		err = r.talks(ctx, b, o.Media.Calls, o.Media.Rate, o.Media.For)
 	case "announce":
 		err = r.announce(ctx, b, o, o.Announce.Callers, o.Announce.Rate, o.Announce.For)
 	case "soak":
@@ -239,7 +246,7 @@ func run(ctx context.Context, o *options, command string) (err error) {
 	case "flood":
 		err = r.flood(ctx, b, o.flood())
 	case "all":
-		if err = b.talk(ctx, o.All.Calls, 100, o.All.For, r.IdleRSS, r.step); err == nil {
+		if err = r.talks(ctx, b, o.All.Calls, 100, o.All.For); err == nil {
 			err = r.announce(ctx, b, o, []int{100, 500}, 100, o.All.For)
 		}
 		if err == nil {

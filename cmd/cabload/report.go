@@ -9,7 +9,8 @@ import (
 
 // report gathers what was measured, and shows it as it comes.
 type report struct {
-	IdleRSS int      `json:"idle_rss_kb"` // before the first call
+	IdleRSS int      `json:"idle_rss_kb"`    // before the first call
+	Bare    []talks  `json:"bare,omitempty"` // the same over a relay that does nothing else
 	Talks   []talks  `json:"talks,omitempty"`
 	Trials  []setups `json:"trials,omitempty"`
 	Best    *setups  `json:"best,omitempty"` // the highest clean rate
@@ -39,15 +40,41 @@ func (r *report) begin(b bench) {
 	}
 }
 
+// talks measures the audio of concurrent calls, step by step, over the exchange
+// and before that over a bare relay.
+func (r *report) talks(ctx context.Context, b bench, steps []int, rate float64, length time.Duration) (err error) {
+	if b.PID != 0 {
+		if r.Bare, err = b.bare(ctx, steps, length); err != nil {
+			return err
+		}
+	}
+	return b.talk(ctx, steps, rate, length, r.IdleRSS, r.step)
+}
+
+// times is how often the costs of a step hold those of the bare relay; 0: not
+// known.
+func (r *report) times(t talks) float64 {
+	for _, bare := range r.Bare {
+		if bare.Calls == t.Calls && bare.CPUPacket > 0 {
+			return t.CPUPacket / bare.CPUPacket
+		}
+	}
+	return 0
+}
+
 // step shows one number of concurrent calls.
 func (r *report) step(t talks) {
 	if len(r.Talks) == 0 {
-		r.print("\n%6s %9s %6s %5s %11s %9s %9s %9s %9s %8s %8s\n", "calls", "packets", "lost", "dup",
-			"CPU µs/pkt", "p50 ms", "p99 ms", "max ms", "KB/call", "RSS MB", "others")
+		r.print("\n%6s %9s %6s %5s %11s %7s %9s %9s %9s %9s %8s %8s\n", "calls", "packets", "lost", "dup",
+			"CPU µs/pkt", "× bare", "p50 ms", "p99 ms", "max ms", "KB/call", "RSS MB", "others")
+		for _, bare := range r.Bare {
+			r.print("%6d %9d %6d %5d %11.2f %7s %9.3f %9.3f %9.2f   a bare relay %24.0f%%\n", bare.Calls, bare.Received, bare.Lost,
+				bare.Duplicated, bare.CPUPacket, "1", bare.P50, bare.P99, bare.Max, 100*bare.CPU.Foreign/bare.Seconds)
+		}
 	}
 	r.Talks = append(r.Talks, t)
-	r.print("%6d %9d %6d %5d %11.2f %9.3f %9.3f %9.2f %9.1f %8.1f %7.0f%%\n", t.Calls, t.Received, t.Lost, t.Duplicated,
-		t.CPUPacket, t.P50, t.P99, t.Max, t.KBCall, float64(t.RSS)/1024, 100*t.CPU.Foreign/t.Seconds)
+	r.print("%6d %9d %6d %5d %11.2f %7.2f %9.3f %9.3f %9.2f %9.1f %8.1f %7.0f%%\n", t.Calls, t.Received, t.Lost, t.Duplicated,
+		t.CPUPacket, r.times(t), t.P50, t.P99, t.Max, t.KBCall, float64(t.RSS)/1024, 100*t.CPU.Foreign/t.Seconds)
 	if t.Reordered+t.Strayed > 0 || t.Crossed > 0 {
 		r.print("       %d packets out of order, %d in another call; %d calls crossed\n", t.Reordered, t.Strayed, t.Crossed)
 	}

@@ -35,7 +35,7 @@ const receiveBuffer = 4 << 20 // octets; some seconds of a thousand calls
 // openSocket binds an even port and the odd one above it (RFC 3550 §11).
 func openSocket(host netip.Addr) (*socket, error) {
 	for range 64 {
-		fd, port, err := bindUDP(netip.AddrPortFrom(host, 0))
+		fd, port, err := bindUDP(netip.AddrPortFrom(host, 0), unix.SO_TIMESTAMPNS, unix.SO_RXQ_OVFL)
 		if err != nil {
 			return nil, fmt.Errorf("open RTP socket: %w", err)
 		}
@@ -59,7 +59,9 @@ func openSocket(host netip.Addr) (*socket, error) {
 	return nil, fmt.Errorf("open RTP socket: no pair of free ports on %s", host)
 }
 
-func bindUDP(addr netip.AddrPort) (fd int, port uint16, err error) {
+// bindUDP binds a socket that never waits, with a large buffer and the options
+// given.
+func bindUDP(addr netip.AddrPort, options ...int) (fd int, port uint16, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, 0, err
@@ -74,7 +76,7 @@ func bindUDP(addr netip.AddrPort) (fd int, port uint16, err error) {
 			return 0, 0, err
 		}
 	}
-	for _, option := range []int{unix.SO_TIMESTAMPNS, unix.SO_RXQ_OVFL} {
+	for _, option := range options {
 		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
 			return 0, 0, err
 		}
