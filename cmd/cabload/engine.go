@@ -91,6 +91,7 @@ type window struct {
 	dropped                                  uint64 // by our own sockets, before it began
 	received, duplicated, reordered, strayed uint64
 	delays                                   []uint32 // of each packet, nanoseconds
+	unstamped                                uint64   // packets that are not ours
 	worstLateness                            time.Duration
 }
 
@@ -285,6 +286,9 @@ func (e *engine) hear(at *socket, packet []byte, from uint64, arrived int64) {
 		return
 	}
 	st, ok := readStamp(packet[headerSize:])
+	if !ok && arrived >= e.window.from && arrived < e.window.until {
+		e.window.unstamped++
+	}
 	if !ok || st.run != e.run || int(st.stream) >= len(e.streams) || e.streams[st.stream] == nil {
 		return // telephone-events, comfort noise, announcements; a call that is over
 	}

@@ -95,6 +95,12 @@ type options struct {
 		Every    time.Duration `default:"10s" help:"Time between two points of the curve."`
 		Settle   time.Duration `default:"4m" help:"The longest wait, after the flood, for the exchange to return to where it began."`
 	} `cmd:"" help:"Live calls and operators' phones in a flood of strangers' messages; fails if a packet of a call, a hundredth of the registrations or the bounds of memory are lost, or a stranger gets an answer that helps."`
+	Bridge struct {
+		Calls    []int         `default:"10,50" help:"Operators in a talk at once, one measurement for each number."`
+		Login    string        `default:"op" help:"What their logins begin with; their number follows, from 1."`
+		Password string        `default:"only-for-the-bench" help:"And the password."`
+		For      time.Duration `default:"6s" help:"Measured time."`
+	} `cmd:"" help:"Measure talks between operators' browsers and the trunk."`
 	Relay struct {
 		Calls int `help:"How many calls."`
 	} `cmd:"" hidden:"" help:"Be the bare relay that an exchange is compared with."`
@@ -102,7 +108,7 @@ type options struct {
 		Calls []int         `default:"100,500,1000" help:"Concurrent calls, step by step."`
 		Rate  float64       `default:"200" help:"The first rate tried."`
 		For   time.Duration `default:"6s" help:"Measured time of each trial and step."`
-	} `cmd:"" help:"The audio, announcements to 100 and 500 callers, then the highest clean rate."`
+	} `cmd:"" help:"The audio, announcements to 100 and 500 callers, talks of browsers, then the highest clean rate."`
 }
 
 // Validate is called by kong.
@@ -117,7 +123,7 @@ func (o *options) Validate() error {
 			return fmt.Errorf("rate %v is not within 1 and %d", rate, maxRate)
 		}
 	}
-	for _, d := range []time.Duration{o.CPS.For, o.Find.For, o.Media.For, o.All.For, o.Announce.For, o.CPS.Hold + 1, o.Find.Hold + 1} {
+	for _, d := range []time.Duration{o.CPS.For, o.Find.For, o.Media.For, o.All.For, o.Announce.For, o.Bridge.For, o.CPS.Hold + 1, o.Find.Hold + 1} {
 		if d <= 0 || d > maxLength {
 			return fmt.Errorf("%s is not within 0 and %s", d, maxLength)
 		}
@@ -125,7 +131,7 @@ func (o *options) Validate() error {
 	if len(o.Announce.Callers) == 0 {
 		return errors.New("announcements to nobody")
 	}
-	for _, steps := range [][]int{o.Media.Calls, o.All.Calls, o.Announce.Callers} {
+	for _, steps := range [][]int{o.Media.Calls, o.All.Calls, o.Announce.Callers, o.Bridge.Calls} {
 		if !slices.IsSorted(steps) || len(steps) == 0 || steps[0] < 1 || steps[len(steps)-1] > maxCalls {
 			return fmt.Errorf("calls %v must grow from 1 to at most %d", steps, maxCalls)
 		}
@@ -241,6 +247,8 @@ func run(ctx context.Context, o *options, command string) (err error) {
 		err = r.talks(ctx, b, o.Media.Calls, o.Media.Rate, o.Media.For)
 	case "announce":
 		err = r.announce(ctx, b, o, o.Announce.Callers, o.Announce.Rate, o.Announce.For)
+	case "bridge":
+		err = r.bridges(ctx, b, o, o.Bridge.Calls, o.Bridge.For)
 	case "soak":
 		err = r.soak(ctx, b, o.soak())
 	case "flood":
@@ -248,6 +256,9 @@ func run(ctx context.Context, o *options, command string) (err error) {
 	case "all":
 		if err = r.talks(ctx, b, o.All.Calls, 100, o.All.For); err == nil {
 			err = r.announce(ctx, b, o, []int{100, 500}, 100, o.All.For)
+		}
+		if err == nil && o.Web != "" {
+			err = r.bridges(ctx, b, o, o.Bridge.Calls, o.All.For)
 		}
 		if err == nil {
 			err = r.find(ctx, b, o.All.Rate, o.All.For, 0)

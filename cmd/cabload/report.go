@@ -16,6 +16,7 @@ type report struct {
 	Best    *setups  `json:"best,omitempty"` // the highest clean rate
 
 	Announced []announced `json:"announced,omitempty"`
+	Bridged   []bridged   `json:"bridged,omitempty"`
 	Soaked    *soaked     `json:"soaked,omitempty"`
 
 	Flooded *flooded `json:"flooded,omitempty"`
@@ -135,6 +136,29 @@ func (r *report) announce(ctx context.Context, b bench, o *options, callers []in
 		}
 		if a.ToolDropped > 0 || a.ToolLate > 10 {
 			r.print("        doubtful: this tool lost %d, was up to %.0f ms late\n", a.ToolDropped, a.ToolLate)
+		}
+	}
+	return nil
+}
+
+// bridges measures one number of operators' browsers after the other.
+func (r *report) bridges(ctx context.Context, b bench, o *options, calls []int, length time.Duration) error {
+	server, err := o.web().addr()
+	if err != nil {
+		return err
+	}
+	d := desks{Server: server, Login: o.Bridge.Login, Password: o.Bridge.Password, Number: o.Driver}
+	r.print("\n%8s %12s %14s %11s %9s %8s %8s\n", "browsers", "to browsers", "from browsers", "CPU µs/pkt", "KB/call", "RSS MB", "others")
+	for _, n := range calls {
+		got, err := b.bridge(ctx, d, n, length)
+		if err != nil {
+			return err
+		}
+		r.Bridged = append(r.Bridged, got)
+		r.print("%8d %12d %14d %11.2f %9.1f %8.1f %7.0f%%\n", n, got.ToBrowsers, got.FromBrowser, got.CPUPacket, got.KBCall,
+			float64(got.RSS)/1024, 100*got.CPU.Foreign/got.Seconds)
+		if got.Unheard > 0 {
+			r.print("         %d browsers heard less than nine tenths\n", got.Unheard)
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +19,15 @@ import (
 type web struct {
 	URL   string // http://host:port
 	Token string
+}
+
+// addr is where its WebSocket is.
+func (w web) addr() (netip.AddrPort, error) {
+	u, err := url.Parse(w.URL)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.ParseAddrPort(u.Host)
 }
 
 var webClient = &http.Client{Timeout: 5 * time.Second}

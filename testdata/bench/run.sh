@@ -25,6 +25,9 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 cp "$here/config.yaml" "$work/config.yaml"
+for i in $(seq 50); do
+	echo "  - {login: op$i, name: Оператор $i, password: only-for-the-bench, branches: [Центр]}"
+done >>"$work/config.yaml"
 ulimit -n "$(ulimit -Hn)"   # 1,000 calls are 4,000 sockets
 "$cabline" serve --config "$work/config.yaml" 2>"$work/log" &
 pid=$!
