@@ -48,7 +48,7 @@ type Config struct {
 
 	minExpires time.Duration // of a registration; 1 min
 	maxSources int           // of UDP messages known to sipgo at once; 20000
-	maxPending int           // requests that are not answered, or whose answer may have to be repeated; 20000
+	maxPending int           // requests that are not answered, or whose answer may have to be repeated, of strangers and of all others; 20000
 	backOff    time.Duration // after the first failure to register; 2 s
 
 	find func(context.Context, locate.Target) (locate.Found, error) // in the DNS

@@ -23,7 +23,7 @@ func (s *Server) inDialog(req *wire.Request, tx *wire.ServerTx, tag string) {
 	case (l == nil || !l.belongs(req)) && !s.welcome(req):
 		tx.Terminate()
 	case l == nil || !l.belongs(req):
-		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+		s.noDialog(req, tx)
 	default:
 		l.handle(req, tx)
 	}

@@ -117,6 +117,22 @@ func (s *Server) Dropped() uint64 { return s.dropped.Load() }
 // pending counts the transactions of requests that are not over.
 type pending struct{ n atomic.Int64 }
 
+// placesFor is with whose a request's transaction is counted: strangers cannot
+// take the places of those we know, or of the calls that are up. Who has the tag
+// of a dialog of ours is in it, for nobody can guess one.
+func (s *Server) placesFor(req *wire.Request) *pending {
+	if to := req.To(); to != nil {
+		tag, _ := to.Params.Get("tag")
+		if _, lately := s.legs.find(tag); lately {
+			return &s.pending
+		}
+	}
+	if s.known(req) {
+		return &s.pending
+	}
+	return &s.strange
+}
+
 // begin counts one, unless there are max already.
 func (p *pending) begin(tx *wire.ServerTx, max int) bool {
 	if p.n.Add(1) > int64(max) {

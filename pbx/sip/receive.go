@@ -63,7 +63,7 @@ func (s *Server) receive(ctx context.Context, req *wire.Request, tx *wire.Server
 	if req.Method == wire.ACK {
 		defer tx.Terminate() // sipgo makes a transaction even of this
 	}
-	if req.Method != wire.ACK && !s.pending.begin(tx, s.cfg.maxPending) {
+	if req.Method != wire.ACK && !s.placesFor(req).begin(tx, s.cfg.maxPending) {
 		s.answer(req, tx, wire.StatusServiceUnavailable, retryAfter())
 		tx.Terminate()
 		return
@@ -110,9 +110,9 @@ func (s *Server) outsideDialog(ctx context.Context, req *wire.Request, tx *wire.
 		if s.known(req) {
 			s.cancels.note(req)
 		}
-		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+		s.noDialog(req, tx)
 	case wire.BYE, wire.INFO, wire.UPDATE, wire.PRACK, wire.NOTIFY:
-		s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+		s.noDialog(req, tx)
 	case wire.REFER, wire.SUBSCRIBE, wire.MESSAGE, wire.PUBLISH:
 		about := s.about(req)
 		if about == nil {
@@ -145,6 +145,13 @@ func (s *Server) answer(req *wire.Request, tx *wire.ServerTx, code int, headers 
 	default:
 		tx.Terminate()
 	}
+}
+
+// noDialog answers a request of a dialog that there is not. All copies of it get
+// the same, so that nothing has to be kept or sent again, of an INVITE neither.
+func (s *Server) noDialog(req *wire.Request, tx *wire.ServerTx) {
+	s.answer(req, tx, wire.StatusCallTransactionDoesNotExists)
+	tx.Terminate()
 }
 
 // respond builds a response: what RFC 3261 §8.2.6 has us repeat of the request,

@@ -43,7 +43,8 @@ type Server struct {
 	cancels   cancels // that came before their INVITE
 	strangers strangers
 	dropped   atomic.Uint64
-	pending   pending
+	pending   pending // of those we know
+	strange   pending // of strangers
 	partings  partings
 	log       *libraryLog // of sipgo
 
