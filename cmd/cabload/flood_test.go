@@ -97,7 +97,7 @@ func TestTheMobComesFromManyAddresses(t *testing.T) {
 	if len(sources) < 35 || len(sources) > 40 || near < 25 { // of some 400, 58 from the first two
 		t.Errorf("%d sources: %v", len(sources), sources)
 	}
-	for _, what := range []string{"REGISTER", "INVITE", "nonsense"} {
+	for _, what := range []string{"REGISTER", "INVITE", "INFO", "UPDATE", "PRACK", "nonsense"} {
 		if methods[what] == 0 {
 			t.Errorf("no %s in %v", what, methods)
 		}

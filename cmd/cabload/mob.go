@@ -100,7 +100,9 @@ func (m *mob) send() {
 	conn := m.sockets[rand.N(len(m.sockets))]
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	var text []byte
-	switch kind := rand.N(8); {
+	switch kind := rand.N(14); {
+	case kind >= 8: // so many that those an exchange kept for 64*T1 would fill it
+		text = m.request([]string{"INFO", "UPDATE", "PRACK"}[rand.N(3)], "100", m.login, from, port).Bytes()
 	case kind == 7:
 		text = nonsense()
 	case kind == 6:
@@ -135,7 +137,7 @@ func (m *mob) scan(kind int, from netip.Addr, port uint16) []byte {
 	case 3:
 		return m.request([]string{"OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH"}[rand.N(4)], user, user, from, port).Bytes()
 	case 4:
-		return m.request([]string{"BYE", "CANCEL", "ACK", "INFO", "UPDATE"}[rand.N(5)], user, m.login, from, port).Bytes()
+		return m.request([]string{"BYE", "CANCEL", "ACK", "NOTIFY"}[rand.N(4)], user, m.login, from, port).Bytes()
 	default: // a guess with a nonce of its own
 		r := m.request("REGISTER", m.login, m.login, from, port)
 		return r.Add("Authorization", fmt.Sprintf(`Digest username=%q, realm="cabline", nonce=%q, uri=%q, response="%032x", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"`,
