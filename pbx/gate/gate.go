@@ -68,6 +68,7 @@ type Gate struct {
 	source table[netip.Prefix]
 	login  table[string]
 	home   halves[Key, bool]
+	homes  halves[netip.Prefix, bool] // households where somebody is at home
 	begun  uint64
 }
 
@@ -106,6 +107,14 @@ func (g *Gate) key(v Visitor) (key Key, home bool) {
 		_, home = g.home.find(key)
 	}
 	return key, home
+}
+
+// Inhabited says whether anybody is at home at a source.
+func (g *Gate) Inhabited(source netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, inhabited := g.homes.find(Household(source))
+	return inhabited
 }
 
 // Household is what an address stands for: itself, or the 2⁶⁴ addresses that
@@ -164,6 +173,7 @@ func (g *Gate) Passed(v Visitor) {
 	for _, device := range []string{"", v.Device} {
 		key := Key{Household(v.Source), v.Login, device}
 		g.home.put(key, true)
+		g.homes.put(key.household, true)
 		if device == v.Device {
 			g.pair.forget(key)
 		}

@@ -169,7 +169,7 @@ func TestBansAreOfABoundedNumber(t *testing.T) {
 		t.Errorf("%d bans", len(bans))
 	}
 	for name, n := range map[string]int{
-		"pairs": d.pair.size(), "sources": d.source.size(), "logins": d.login.size(), "homes": d.home.size(),
+		"pairs": d.pair.size(), "sources": d.source.size(), "logins": d.login.size(), "homes": d.home.size(), "households": d.homes.size(),
 	} {
 		if n > maxKeys {
 			t.Errorf("%d %s", n, name)

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net"
 	"net/http/httputil"
 	"net/netip"
 	"strings"
@@ -36,12 +37,12 @@ var caps = []struct {
 		k.request("OPTIONS", "")
 		return k.want("SIP/2.0")
 	}},
-	{"WebSockets", nil, fillSockets(maxSockets, false), anotherWebSocket},
-	{"WebSockets from one address", nil, fillSockets(maxSocketsPer, true), anotherWebSocket},
-	{"TCP connections", nil, fillSockets(maxSockets, false), another((*bench).tcpPhone)},
-	{"TCP connections from one address", nil, fillSockets(maxSocketsPer, true), another((*bench).tcpPhone)},
-	{"TLS connections", overTLS, fillSockets(maxSockets, false), another((*bench).tlsPhone)},
-	{"TLS connections from one address", overTLS, fillSockets(maxSocketsPer, true), another((*bench).tlsPhone)},
+	{"WebSockets", nil, fillPlaces(maxPlaces, false), anotherWebSocket},
+	{"WebSockets from one address", nil, fillPlaces(maxHousehold, true), anotherWebSocket},
+	{"TCP connections", nil, fillPlaces(maxPlaces, false), another((*bench).tcpPhone)},
+	{"TCP connections from one address", nil, fillPlaces(maxHousehold, true), another((*bench).tcpPhone)},
+	{"TLS connections", overTLS, fillPlaces(maxPlaces, false), another((*bench).tlsPhone)},
+	{"TLS connections from one address", overTLS, fillPlaces(maxHousehold, true), another((*bench).tlsPhone)},
 }
 
 func oneCall(b *bench) func() {
@@ -94,21 +95,21 @@ func another(open func(*bench) *phone) func(*bench) message {
 	}
 }
 
-// fillSockets opens so many connections, from the phones' own address or others.
-func fillSockets(n int, same bool) func(*bench) func() {
+// fillPlaces takes so many places, at the phones' own address or at others, all of
+// a carrier's.
+func fillPlaces(n int, same bool) func(*bench) func() {
 	return func(b *bench) func() {
 		from := netip.MustParseAddr("127.0.0.1")
-		var all []netip.Addr
+		var all []*place
 		for range n {
-			if b.sockets.open(from); !same {
-				all, from = append(all, from), from.Next()
-				continue
+			all = append(all, b.places.take("TCP", net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 9))))
+			if !same {
+				from = from.Next()
 			}
-			all = append(all, from)
 		}
 		return func() {
-			for _, from := range all {
-				b.sockets.close(from)
+			for _, l := range all {
+				l.leave()
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func TestEveryCapAnswers503WithRetryAfter(t *testing.T) {
 
 func TestConnectionsFarTooManyAreClosedWithoutAWord(t *testing.T) {
 	b := start(t, answerAll, nil)
-	room := fillSockets(maxSocketsPer, true)(b)
+	room := fillPlaces(maxHousehold, true)(b)
 	b.surplus.n.Add(maxSurplus)
 	p := b.tcpPhone()
 	_ = p.write([]byte(crlf(p.newTalk("79161234567", "74950000000").text("OPTIONS", ""))))

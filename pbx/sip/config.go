@@ -49,6 +49,7 @@ type Config struct {
 	minExpires time.Duration // of a registration; 1 min
 	maxSources int           // of UDP messages known to sipgo at once; 20000
 	maxPending int           // requests that are not answered, or whose answer may have to be repeated, of strangers and of all others; 20000
+	unproven   time.Duration // that a connection lives on which nobody has shown who they are; 30 s
 	backOff    time.Duration // after the first failure to register; 2 s
 
 	find func(context.Context, locate.Target) (locate.Found, error) // in the DNS
@@ -205,6 +206,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minExpires == 0 {
 		c.minExpires = time.Minute
+	}
+	if c.unproven == 0 {
+		c.unproven = 30 * time.Second
 	}
 	if c.find == nil {
 		c.find = (&locate.Resolver{Servers: c.DNS}).Find

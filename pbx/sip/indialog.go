@@ -25,6 +25,7 @@ func (s *Server) inDialog(req *wire.Request, tx *wire.ServerTx, tag string) {
 	case l == nil || !l.belongs(req):
 		s.noDialog(req, tx)
 	default:
+		s.places.proved(req.Transport(), req.Source()) // a phone may come back in mid-call before it registers
 		l.handle(req, tx)
 	}
 }

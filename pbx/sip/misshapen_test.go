@@ -94,7 +94,7 @@ func TestARequestThatCannotBeReadIsAnsweredWhereverItIsCut(t *testing.T) {
 			port++
 			theirs, ours := net.Pipe()
 			from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
-			inner := b.newConnection(t.Context(), innerConn{theirs, b.doors[0].Listener.Addr(), from}, "tcp", func() {})
+			inner := b.newConnection(t.Context(), innerConn{theirs, b.doors[0].Listener.Addr(), from}, "TCP", func() {})
 			if err := b.opened["TCP"].give(inner); err != nil {
 				t.Fatal(err)
 			}

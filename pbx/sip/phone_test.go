@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -81,13 +82,24 @@ func (b *bench) phone() *phone {
 }
 
 // tcpPhone opens one on TCP.
-func (b *bench) tcpPhone() *phone {
+func (b *bench) tcpPhone() *phone { return b.tcpPhoneAt("") }
+
+// tcpPhoneAt opens one on TCP at an address.
+func (b *bench) tcpPhoneAt(addr string) *phone {
 	b.t.Helper()
-	conn, err := net.Dial("tcp", b.tcpAddr)
+	conn, err := at(addr).Dial("tcp", b.tcpAddr)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return stream(b.t, conn)
+}
+
+// at dials from an address; empty: from any.
+func at(addr string) *net.Dialer {
+	if addr == "" {
+		return &net.Dialer{}
+	}
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
 }
 
 // stream is a phone on a TCP connection.
@@ -131,15 +143,31 @@ func readMessage(in *bufio.Reader) (message, error) {
 // page opens a WebSocket as a browser does.
 func (b *bench) page() *phone {
 	b.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.web(), "http"), &websocket.DialOptions{Subprotocols: []string{"sip"}})
-	if err != nil {
-		b.t.Fatal(err)
+	p, res := b.pageAt("")
+	if p == nil {
+		b.t.Fatal(res.Status)
 	}
-	p := &phone{t: b.t, network: "WS", got: make(chan message, 1000), self: fmt.Sprintf("page%d.invalid", serial.Add(1))}
+	return p
+}
+
+// pageAt opens one at an address; nil: it was refused, as the response says.
+func (b *bench) pageAt(addr string) (*phone, *http.Response) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	client := &http.Client{Transport: &http.Transport{DialContext: at(addr).DialContext}}
+	conn, res, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.web(), "http"), &websocket.DialOptions{Subprotocols: []string{"sip"}, HTTPClient: client})
+	if err != nil {
+		cancel()
+		if res == nil {
+			b.t.Fatal(err)
+		}
+		return nil, res
+	}
+	p := &phone{t: b.t, network: "WS", got: make(chan message, 1000), self: fmt.Sprintf("page%d.invalid", serial.Add(1)), gone: make(chan struct{})}
 	p.hangUp = func() { cancel(); conn.CloseNow() }
 	p.write = func(m []byte) error { return conn.Write(ctx, websocket.MessageText, m) }
 	go func() {
+		defer close(p.gone)
 		for {
 			_, m, err := conn.Read(ctx)
 			if err != nil {
@@ -149,7 +177,7 @@ func (b *bench) page() *phone {
 		}
 	}()
 	b.t.Cleanup(p.hangUp)
-	return p
+	return p, res
 }
 
 // send puts a message on the wire: lines separated by \n, a body after an empty one.

@@ -32,6 +32,7 @@ func (s *Server) authenticate(ctx context.Context, req *wire.Request, tx *wire.S
 	switch v := s.digest.judge(req, cred); v {
 	case right:
 		s.cfg.Gate.Passed(visitor(req, cred.Username))
+		s.places.proved(req.Transport(), req.Source())
 		return cred.Username, true
 	case wrong:
 		s.guessed(ctx, req, cred.Username)

@@ -34,7 +34,7 @@ type Server struct {
 	transactions *wire.TransactionLayer
 
 	ws      *innerListener
-	sockets socketCount
+	places  *places // of connections
 	surplus surplus
 
 	digest    *digester
@@ -67,6 +67,7 @@ func New(cfg Config) (*Server, error) {
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register, s.unkept = newRegistrar(s.cfg.Exchange.SetOnline), newUnkept()
 	s.legs.init()
+	s.places = newPlaces(s.carrierAt, s.cfg.Gate.Inhabited, s.cfg.unproven)
 	for _, t := range s.cfg.Trunks {
 		trunk, err := newTrunk(t)
 		if err != nil {

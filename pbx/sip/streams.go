@@ -42,11 +42,8 @@ func transports() wire.TransportsConfig {
 
 var errNotAsked = errors.New("not a connection we asked for")
 
-// A connection must speak within firstWord and then at least every idle.
-const (
-	firstWord = 10 * time.Second
-	idle      = time.Hour
-)
+// idle is how long nothing may come on a connection that has a place for good.
+const idle = time.Hour
 
 // door is where connections of TCP or TLS come in.
 type door struct {
@@ -65,17 +62,19 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		room := d.server.sockets.open(from)
+		network := strings.ToUpper(d.network)
+		place := d.server.places.take(network, conn.RemoteAddr().(*net.TCPAddr))
 		if d.network == "tls" {
 			conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
 		}
-		if !room {
+		if place == nil {
 			d.server.turnAway(conn)
 			continue
 		}
-		_ = conn.SetDeadline(time.Now().Add(firstWord))
-		return d.server.newConnection(d.ctx, conn, d.network, func() { d.server.sockets.close(from) }), nil
+		_ = conn.SetReadDeadline(time.Now().Add(idle))
+		c := d.server.newConnection(d.ctx, conn, network, place.leave)
+		place.limit(func() { _ = c.Close() })
+		return c, nil
 	}
 }
 
@@ -96,7 +95,7 @@ func (s *Server) newConnection(ctx context.Context, conn net.Conn, network strin
 	c := &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
 		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
 			gone()
-			s.flowClosed(ctx, strings.ToUpper(network), conn.RemoteAddr().String())
+			s.flowClosed(ctx, network, conn.RemoteAddr().String())
 		})
 	})}
 	c.lull.look = func(head []byte) bool { return !s.rebuffs(c, head) }

@@ -142,6 +142,11 @@ func (t *trunk) calls(from netip.Addr) bool {
 	return t.listed(from) || t.Register && t.gateways.has(from)
 }
 
+// carrierAt says whether an address is a carrier's.
+func (s *Server) carrierAt(from netip.Addr) bool {
+	return slices.ContainsFunc(s.trunks, func(t *trunk) bool { return t.calls(from) })
+}
+
 // dialled is the number a call from the trunk is for. A call to the account
 // itself may have it in To, or nowhere.
 func (t *trunk) dialled(req *wire.Request, country string) pbx.Phone {

@@ -23,12 +23,10 @@ import (
 // speaks only the little it knows.
 
 const (
-	maxSockets    = 1000             // open WebSockets
-	maxSocketsPer = 100              // and from one address, which may be an office's NAT
-	maxMessage    = 32 << 10         // bytes; sipgo reads into 32 KB and cuts the rest off
-	pingEvery     = 20 * time.Second // short enough for the NATs of mobile networks
-	pongWithin    = 10 * time.Second
-	writeWithin   = 10 * time.Second
+	maxMessage  = 32 << 10         // bytes; sipgo reads into 32 KB and cuts the rest off
+	pingEvery   = 20 * time.Second // short enough for the NATs of mobile networks
+	pongWithin  = 10 * time.Second
+	writeWithin = 10 * time.Second
 )
 
 // WebSocket takes SIP over WebSocket. TLS, the path and time limits of the
@@ -36,12 +34,16 @@ const (
 func (s *Server) WebSocket() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || s.stopping.Load() || !s.sockets.open(from.Addr()) {
+		var place *place
+		if err == nil && !s.stopping.Load() {
+			place = s.places.take("WS", net.TCPAddrFromAddrPort(from))
+		}
+		if place == nil {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many connections", http.StatusServiceUnavailable)
 			return
 		}
-		defer s.sockets.close(from.Addr())
+		defer place.leave()
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 			Subprotocols: []string{"sip"}, OriginPatterns: s.cfg.Origins, CompressionMode: websocket.CompressionDisabled,
 		})
@@ -49,6 +51,7 @@ func (s *Server) WebSocket() http.Handler {
 			return // it has answered
 		}
 		defer conn.CloseNow()
+		place.limit(func() { _ = conn.CloseNow() })
 		if conn.Subprotocol() != "sip" {
 			_ = conn.Close(websocket.StatusPolicyViolation, `the subprotocol is "sip"`)
 			return
@@ -179,33 +182,3 @@ type innerConn struct {
 
 func (c innerConn) LocalAddr() net.Addr  { return c.local }
 func (c innerConn) RemoteAddr() net.Addr { return c.remote }
-
-// socketCount counts connections, all and per address.
-type socketCount struct {
-	mu  sync.Mutex
-	all int
-	per map[netip.Addr]int
-}
-
-func (c *socketCount) open(from netip.Addr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.all >= maxSockets || c.per[from] >= maxSocketsPer {
-		return false
-	}
-	if c.per == nil {
-		c.per = map[netip.Addr]int{}
-	}
-	c.all++
-	c.per[from]++
-	return true
-}
-
-func (c *socketCount) close(from netip.Addr) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all--
-	if c.per[from]--; c.per[from] == 0 {
-		delete(c.per, from)
-	}
-}
