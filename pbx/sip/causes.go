@@ -3,6 +3,7 @@ package sip
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	wire "github.com/emiago/sipgo/sip"
 
@@ -49,14 +50,29 @@ var refusals = []struct {
 	{pbx.ErrNotAllowed, wire.StatusForbidden},
 	{pbx.ErrNoChannel, wire.StatusServiceUnavailable},
 	{pbx.ErrShutdown, wire.StatusServiceUnavailable},
-	{pbx.ErrUnreachable, wire.StatusNotFound},
 }
 
+// unassigned are the answers of a callee's network to a number that nobody has
+// (RFC 3261 §21.4.5, §21.4.10, §21.4.22, §21.6.3).
+var unassigned = []int{404, 410, 484, 604}
+
+// refusal is the answer that says why.
 func refusal(why error) int {
 	for _, r := range refusals {
 		if errors.Is(why, r.why) {
 			return r.code
 		}
+	}
+	var said Rejection
+	switch {
+	case !errors.Is(why, pbx.ErrUnreachable):
+	case lost(why):
+		// RFC 3261 §8.1.3.1 has a silence taken for a 408, and carriers try another
+		// route after one. A 404 would end the search for a number there is, and with
+		// a 503 it is us they would leave alone for a while (§21.5.4).
+		return wire.StatusRequestTimeout
+	case !errors.As(why, &said) || slices.Contains(unassigned, said.Code):
+		return wire.StatusNotFound
 	}
 	return wire.StatusTemporarilyUnavailable
 }
@@ -83,7 +99,7 @@ func phrase(code int) string {
 var phrases = map[int]string{
 	wire.StatusTrying: "Trying", wire.StatusRinging: "Ringing", wire.StatusSessionInProgress: "Session Progress", wire.StatusOK: "OK", wire.StatusAccepted: "Accepted",
 	wire.StatusBadRequest: "Bad Request", wire.StatusUnauthorized: "Unauthorized", wire.StatusForbidden: "Forbidden",
-	wire.StatusNotFound: "Not Found", wire.StatusMethodNotAllowed: "Method Not Allowed",
+	wire.StatusNotFound: "Not Found", wire.StatusRequestTimeout: "Request Timeout", wire.StatusMethodNotAllowed: "Method Not Allowed",
 	wire.StatusProxyAuthRequired: "Proxy Authentication Required", wire.StatusUnsupportedMediaType: "Unsupported Media Type",
 	416: "Unsupported URI Scheme", wire.StatusBadExtension: "Bad Extension", 422: "Session Interval Too Small",
 	423: "Interval Too Brief", wire.StatusTemporarilyUnavailable: "Temporarily Unavailable",

@@ -77,7 +77,7 @@ func graver(a, b error) error {
 // dialDevice calls one device down the connection it registered by.
 func (s *Server) dialDevice(ctx context.Context, to pbx.Endpoint, b *binding) (*Leg, error) {
 	if !s.connected(b.path) {
-		return nil, fmt.Errorf("%s is gone: %w", b.agent, pbx.ErrUnreachable)
+		return nil, fmt.Errorf("%s is gone: %w: %w", b.agent, errDead, pbx.ErrUnreachable)
 	}
 	d := dialog{
 		path: b.path, callID: newCallID(), localTag: newTag(), localName: quotable(to.Name),

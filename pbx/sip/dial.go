@@ -171,54 +171,87 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 	defer silence.Stop()
 	heard, rang := false, false
 	for {
-		select {
-		case res := <-tx.Responses():
-			switch {
-			case res.IsProvisional():
-				heard, rang = true, rang || res.StatusCode > wire.StatusTrying
-				silence.Stop()
-				if res.StatusCode == wire.StatusRinging && l.ringing != nil {
-					l.ringing()
-				}
-				if l.rings(res) && l.early != nil {
-					l.early.EarlyMedia(ctx, l.audio)
-				}
-				continue
-			case res.IsSuccess():
-				tx.Terminate() // repetitions come to strayResponse
-				return false, l.established(res)
+		res, why := next(ctx, tx, silence.C)
+		switch {
+		case why != nil:
+			if errors.Is(why, errDead) {
+				why = fmt.Errorf("no answer to INVITE within %s: %w: %w", limit, pbx.ErrUnreachable, why)
 			}
-			why = Rejection{res.StatusCode, res.Reason, rang}
-			if l.redirected(res) || l.unsecured(res) {
-				return true, nil
-			}
-			if l.trunk != nil && challenged(res) {
-				no := pass.answer(req, res)
-				if no == nil {
-					return true, nil
-				}
-				why = fmt.Errorf("%w: %w", why, no)
-			}
-			l.lose(why)
+			l.mu.Lock()
+			l.finish(why)
+			l.mu.Unlock()
+			parted := l.server.partings.begin(l.login)
+			l.server.work.Go(func() {
+				defer parted()
+				l.abandon(req, tx, heard, why)
+			})
 			return false, why
-		case <-tx.Done():
+		case res == nil: // the transaction is over
 			why = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, tx.Err())
 			l.lose(why)
 			return false, why
-		case <-silence.C:
-			why = fmt.Errorf("no answer to INVITE within %s: %w: %w", limit, errDead, pbx.ErrUnreachable)
-		case <-ctx.Done():
-			why = context.Cause(ctx)
+		case res.IsProvisional():
+			heard, rang = true, rang || res.StatusCode > wire.StatusTrying
+			silence.Stop()
+			if res.StatusCode == wire.StatusRinging && l.ringing != nil {
+				l.ringing()
+			}
+			if l.rings(res) && l.early != nil {
+				l.early.EarlyMedia(ctx, l.audio)
+			}
+			continue
+		case res.IsSuccess():
+			tx.Terminate() // repetitions come to strayResponse
+			return false, l.established(res)
 		}
-		l.mu.Lock()
-		l.finish(why)
-		l.mu.Unlock()
-		parted := l.server.partings.begin(l.login)
-		l.server.work.Go(func() {
-			defer parted()
-			l.abandon(req, tx, heard, why)
-		})
+		why = Rejection{res.StatusCode, res.Reason, rang}
+		if l.redirected(res) || l.unsecured(res) {
+			return true, nil
+		}
+		if l.trunk != nil && challenged(res) {
+			no := pass.answer(req, res)
+			if no == nil {
+				return true, nil
+			}
+			why = fmt.Errorf("%w: %w", why, no)
+		}
+		l.lose(why)
 		return false, why
+	}
+}
+
+// onItsWay is how long an answer may take through ourselves: a process that stood
+// still finds its timers run out, and what came meanwhile in its sockets.
+const onItsWay = 100 * time.Millisecond
+
+// answers are what comes of a request.
+type answers interface {
+	Responses() <-chan *wire.Response
+	Done() <-chan struct{}
+}
+
+// next is the next answer to an INVITE. One that has come counts, whatever else has
+// happened; nil without an error: no more will come.
+func next(ctx context.Context, tx answers, silence <-chan time.Time) (*wire.Response, error) {
+	select {
+	case res := <-tx.Responses():
+		return res, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-tx.Done():
+		select {
+		case res := <-tx.Responses():
+			return res, nil
+		default:
+			return nil, nil
+		}
+	case <-silence:
+		select {
+		case res := <-tx.Responses():
+			return res, nil
+		case <-time.After(onItsWay):
+			return nil, errDead
+		}
 	}
 }
 

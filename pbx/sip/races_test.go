@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -44,6 +45,8 @@ func TestHangingUpBeforeTheAnswerSaysWhy(t *testing.T) {
 	}{
 		{pbx.ErrBusy, "486"}, {pbx.ErrRejected, "603"}, {pbx.ErrNotAllowed, "403"}, {pbx.ErrNoChannel, "503"}, {pbx.ErrShutdown, "503"},
 		{pbx.ErrUnreachable, "404"}, {pbx.ErrNoAnswer, "480"}, {pbx.ErrHungUp, "480"}, {nil, "480"}, {fmt.Errorf("dial: %w", pbx.ErrBusy), "486"},
+		{fmt.Errorf("%w: %w", errDead, pbx.ErrUnreachable), "408"}, {Rejection{Code: 408}, "408"}, {Rejection{Code: 503}, "408"}, {Rejection{Code: 408, Rang: true}, "480"},
+		{Rejection{Code: 404}, "404"}, {Rejection{Code: 604}, "404"}, {Rejection{Code: 480}, "480"}, {Rejection{Code: 500}, "480"},
 	} {
 		t.Run(fmt.Sprint(c.why), func(t *testing.T) {
 			b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { _ = leg.HangUp(ctx, c.why) }, nil)
@@ -315,6 +318,79 @@ func TestACarrierThatSaysNothingIsUnreachable(t *testing.T) {
 	}
 	if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrUnreachable) {
 		t.Error(err)
+	}
+}
+
+// A 404 would say that there is no such number, to the caller, their carrier and
+// the CDR.
+func TestACallersCarrierIsTold408WhereTheCalleeIsSilent(t *testing.T) {
+	for name, to := range map[string]pbx.Endpoint{"a carrier": driver, "a phone": {Operator: "anna"}} {
+		t.Run(name, func(t *testing.T) {
+			dial := make(chan func(context.Context, pbx.Endpoint) (pbx.Leg, error), 1)
+			b, carrier := startTrunk(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
+				_, err := (<-dial)(ctx, to)
+				_ = leg.HangUp(ctx, err)
+			}, nil)
+			dial <- b.Dial
+			p := b.phone()
+			p.account("anna").register("Expires: 600\n")
+			k := b.phone().newTalk("79161234567", "74950000000")
+			k.request("INVITE", sdpOffer)
+			if to.Operator == "" {
+				p = carrier
+			}
+			p.want("INVITE")
+			k.to = k.want("SIP/2.0 408", "SIP/2.0 1").header("To")
+			k.again("ACK", "")
+			leg := wait(t, "leg", b.legs)
+			if err := ended(t, leg); leg.Record().Code != 408 || pbx.Ending(err) != "unreachable" {
+				t.Errorf("the CDR has %d, %s", leg.Record().Code, pbx.Ending(err))
+			}
+		})
+	}
+}
+
+// ready is a transaction whose answer comes when a test sends it.
+type ready struct {
+	responses chan *wire.Response
+	done      chan struct{}
+}
+
+func (r *ready) Responses() <-chan *wire.Response { return r.responses }
+func (r *ready) Done() <-chan struct{}            { return r.done }
+
+func TestAnAnswerThatHasComeCountsThoughTheTimeHasRunOut(t *testing.T) {
+	for name, late := range map[string]time.Duration{"it waits": 0, "it comes at the same moment": time.Minute, "it is on its way from the socket": time.Minute + onItsWay/2} {
+		t.Run(name, func(t *testing.T) {
+			for range 50 { // a select would throw dice
+				synctest.Test(t, func(t *testing.T) {
+					r := &ready{make(chan *wire.Response, 1), make(chan struct{})}
+					res := wire.NewResponse(200, "OK")
+					silence := time.After(time.Minute)
+					time.AfterFunc(late, func() { r.responses <- res })
+					if late == 0 {
+						time.Sleep(time.Hour)
+					}
+					if got, why := next(t.Context(), r, silence); got != res || why != nil {
+						t.Errorf("%v, %v", got, why)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestATransactionThatEndsWithAnAnswerHasAnswered(t *testing.T) {
+	for range 50 {
+		r := &ready{make(chan *wire.Response, 1), make(chan struct{})}
+		r.responses <- wire.NewResponse(486, "Busy")
+		close(r.done)
+		if res, why := next(t.Context(), r, nil); res == nil || why != nil {
+			t.Fatalf("%v, %v", res, why)
+		}
+		if res, why := next(t.Context(), r, nil); res != nil || why != nil {
+			t.Fatalf("and then %v, %v", res, why)
+		}
 	}
 }
 
