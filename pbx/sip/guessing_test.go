@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,24 +47,99 @@ func TestUnknownAndKnownUsersTakeTheSameWork(t *testing.T) {
 		req.AppendHeader(wire.NewHeader("Authorization", cred.String()))
 		return req
 	}
-	judge := func(login string) (took time.Duration) {
+	for _, login := range []string{"anna", "zoya"} {
 		req := attempt(login)
-		began := time.Now()
 		if v := s.digest.judge(req, s.digest.credentials(req, "authorization")); v != wrong {
 			t.Fatalf("%s: verdict %d", login, v)
 		}
-		return time.Since(began)
 	}
-	var known, unknown []time.Duration
-	for range 2000 { // by turns, so that both meet the same machine
-		known, unknown = append(known, judge("anna")), append(unknown, judge("zoya"))
+	if len(work) != 2 || work[0] != work[1] {
+		t.Errorf("the digests: %v", work)
 	}
-	if len(work) != 4000 || len(slices.Compact(slices.Sorted(slices.Values(work)))) != 1 {
-		t.Errorf("%d digests of %v", len(work), slices.Compact(slices.Sorted(slices.Values(work))))
+}
+
+// BenchmarkGuesses says how long a guesser waits over UDP for the 403 of a user
+// there is and of one there is not, by turns, so that both meet the same machine:
+// go test -run '^$' -bench Guesses -benchtime 20000x ./pbx/sip
+func BenchmarkGuesses(b *testing.B) {
+	accounts := map[string]string{}
+	for i := range 1000 {
+		login := fmt.Sprintf("anna%03d", i)
+		accounts[login] = sum(login + ":cabline:right")
 	}
-	slices.Sort(known)
-	slices.Sort(unknown)
-	t.Logf("a wrong password of a user there is: median %v, of one there is not: %v", known[1000], unknown[1000])
+	s, err := New(Config{Exchange: &exchange{}, Listen: []Listen{{"udp", netip.MustParseAddrPort("127.0.0.1:0")}},
+		Accounts: func(login string) (string, bool) { ha1, ok := accounts[login]; return ha1, ok }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+	defer func() {
+		stop()
+		<-served
+	}()
+	var took [2][]time.Duration // of those there are, and of the others
+	var g *guesser
+	for i := range b.N {
+		if i%5 == 0 { // before the source is banned
+			if g != nil {
+				g.conn.Close()
+			}
+			g = newGuesser(b, i/5, s.Addrs()[0].Addr)
+		}
+		for turn := range 2 {
+			kind := (turn + i) % 2
+			took[kind] = append(took[kind], g.guess(fmt.Sprintf("%s%03d", []string{"anna", "zoya"}[kind], i%1000)))
+		}
+	}
+	g.conn.Close()
+	for kind, name := range []string{"known", "unknown"} {
+		slices.Sort(took[kind])
+		for _, percent := range []int{50, 90} {
+			b.ReportMetric(float64(took[kind][len(took[kind])*percent/100].Nanoseconds()), fmt.Sprintf("ns-%s-p%d", name, percent))
+		}
+	}
+	b.ReportMetric(float64(took[0][b.N/2])/float64(took[1][b.N/2]), "known/unknown")
+}
+
+// guesser guesses from an address of its own.
+type guesser struct {
+	b    *testing.B
+	conn *net.UDPConn
+}
+
+func newGuesser(b *testing.B, n int, server netip.AddrPort) *guesser {
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 1+byte(n>>16), byte(n>>8), byte(n))}, net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(forAMoment))
+	return &guesser{b, conn}
+}
+
+// guess is how long the answer to a wrong password took.
+func (g *guesser) guess(login string) time.Duration {
+	k := (&phone{network: "UDP", self: g.conn.LocalAddr().String()}).newTalk(login, login)
+	_, nonce, _ := strings.Cut(g.ask(k, "401", ""), `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	proof := fmt.Sprintf("Authorization: Digest username=%q, realm=\"cabline\", nonce=%q, uri=%q, response=%q, algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c\"\n",
+		login, nonce, k.target, sum("1234"))
+	began := time.Now()
+	g.ask(k, "403", proof)
+	return time.Since(began)
+}
+
+func (g *guesser) ask(k *talk, code, more string) string {
+	k.seq, k.branch = k.seq+1, fmt.Sprintf("z9hG4bKguess%d", serial.Add(1))
+	text := []byte(crlf(k.text("REGISTER", more)))
+	buf := make([]byte, 4096)
+	_, _ = g.conn.Write(text)
+	n, err := g.conn.Read(buf)
+	if err != nil || !strings.HasPrefix(string(buf[:n]), "SIP/2.0 "+code) {
+		g.b.Fatalf("want %s, got %v %s", code, err, buf[:n])
+	}
+	return string(buf[:n])
 }
 
 func TestANonceThatIsNotOursTellsNothingOfThePassword(t *testing.T) {
