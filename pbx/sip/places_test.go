@@ -64,8 +64,17 @@ func TestAConnectionOnWhichNobodyShowsWhoTheyAreIsClosed(t *testing.T) {
 	}
 }
 
+func TestAConnectionOverWhichNoHandsAreShakenIsClosed(t *testing.T) {
+	b := strangersEverywhere(t, 100*time.Millisecond)
+	conn, err := net.Dial("tcp", b.addrOf("tls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "end of the connection", stream(t, conn).gone)
+}
+
 func TestAConnectionOfACarrierADeviceOrACallStays(t *testing.T) {
-	b := strangersEverywhere(t, 4*time.Second)
+	b := strangersEverywhere(t, 8*time.Second)
 	carrier := b.tcpPhoneAt("127.0.0.2")
 	live := carrier.newTalk("79161234567", "74950000000")
 	live.call()
