@@ -120,6 +120,7 @@ func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
 		o.CPS.Rate, o.Find.Rate, o.Media.Rate, o.All.Rate, o.Announce.Rate, o.Soak.Rate = 1, 1, 1, 1, 1, 1
 		o.CPS.For, o.Find.For, o.Media.For, o.All.For = 1, 1, 1, 1
 		o.Media.Calls, o.All.Calls, o.Announce.Callers = []int{1}, []int{1, 2}, []int{1}
+		o.Bridge.Calls, o.Bridge.For = []int{1}, 1
 		o.Announce.For, o.Soak.For, o.Soak.Talk, o.Soak.Ring, o.Soak.Every, o.Soak.Settle = 1, 2*time.Hour, time.Second, time.Second, time.Second, time.Second
 		o.Web = "http://127.0.0.11:8480"
 		o.Flood.Rate, o.Flood.Sources, o.Flood.First, o.Flood.For, o.Flood.Calls, o.Flood.Every = 2000, 10000, netip.MustParseAddr("127.200.0.1"), time.Minute, 1, time.Second
@@ -143,6 +144,7 @@ func TestOnlyLoopbackAndBoundedRunsAreAccepted(t *testing.T) {
 		"a flood without calls":                 func(o *options) { o.Flood.Calls = 0 },
 		"a flood for a day":                     func(o *options) { o.Flood.For = 24 * time.Hour },
 		"a public web side":                     func(o *options) { o.Web = "http://192.0.2.1:8480" },
+		"too many browsers":                     func(o *options) { o.Bridge.Calls = []int{100000} },
 		"too many callers":                      func(o *options) { o.Announce.Callers = []int{100000} },
 	} {
 		o := good()
