@@ -150,6 +150,7 @@ func (s *Switchboard) chooseOrder(ctx context.Context, call *Call, driver Leg, o
 		Wait:   s.Limits.KeyWait,
 		Tries:  2,
 	}
+	defer watched(ctx, driver)()
 	chosen, err := menu.Ask(ctx, driver.Audio())
 	switch {
 	case errors.Is(err, ivr.ErrNoChoice):
@@ -228,7 +229,7 @@ func (s *Switchboard) reachPeer(ctx context.Context, call *Call, caller Leg, p p
 		call.cdr.To = p.to.Number
 	}
 	call.cdr.State = p.state
-	sound := sounding(ctx, caller, call.voice.Menu(p.intro...), ringback)
+	sound := waiting(ctx, caller, call.voice.Menu(p.intro...), ringback)
 	defer sound.stop()
 	p.to.Early = sound
 	ctx, stop := untilZero(ctx, caller)

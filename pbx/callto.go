@@ -61,7 +61,7 @@ func (s *Switchboard) callTo(ctx context.Context, call *Call, login string, numb
 func (s *Switchboard) whileRinging(ctx context.Context, leg Leg, dial func(context.Context, Early) (Leg, error)) (Leg, error) {
 	ctx, done := attend(ctx, leg)
 	defer done()
-	sound := sounding(ctx, leg, nil, ringback)
+	sound := waiting(ctx, leg, nil, ringback)
 	defer sound.stop()
 	return dial(ctx, sound)
 }

@@ -143,6 +143,7 @@ func (a *Autodial) whisper(ctx context.Context, client Leg, voice Voice, phone P
 // hearOut asks what a client wants, and tells what has become of their order
 // meanwhile. An order is told of once, then only what is new.
 func (s *Switchboard) hearOut(ctx context.Context, call *Call, client Leg) (want choice, err error) {
+	defer watched(ctx, client)()
 	for said := false; ; {
 		n := s.Notices.newsFor(ctx, call.cdr.From, call.cdr.ID)
 		if order := n.about(); order != nil {

@@ -66,7 +66,7 @@ func (s *Switchboard) firstOperator(ctx context.Context, call *Call, client Leg)
 	music := append(call.voice.Say(prompts.PleaseWait), call.voice.Music())
 	first := append(call.hello[:len(call.hello):len(call.hello)], call.voice.Say(prompts.ConnectingOperator)...)
 	call.hello = nil
-	sound := sounding(ctx, client, first, music)
+	sound := waiting(ctx, client, first, music)
 	defer sound.stop()
 	for ringing := 0; ; {
 		select {

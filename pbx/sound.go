@@ -2,6 +2,7 @@ package pbx
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,10 @@ var ringback = media.Speech{media.Tone("ringback", []float64{425}, time.Second, 
 // something over and over, which may change, until another party is heard. One
 // voice at a time.
 type sound struct {
-	leg    Leg
-	player sync.WaitGroup
-	cancel context.CancelFunc
+	leg     Leg
+	player  sync.WaitGroup
+	cancel  context.CancelFunc
+	unwatch func() // nil: a talk watches the party
 
 	cut atomic.Pointer[context.CancelFunc] // of what is heard now
 
@@ -41,6 +43,29 @@ func sounding(ctx context.Context, leg Leg, first, then media.Speech) *sound {
 		}
 	})
 	return s
+}
+
+// waiting is sounding for a party that waits for somebody: it is watched, too.
+func waiting(ctx context.Context, leg Leg, first, then media.Speech) *sound {
+	s := sounding(ctx, leg, first, then)
+	s.unwatch = watched(ctx, leg)
+	return s
+}
+
+// watched asks a party that is not heard while it waits for its audio anew, and
+// again each minute. One that is merely muted waits on; one that is gone without
+// a BYE does not answer, and its leg ends before somebody answers a dead line.
+func watched(ctx context.Context, leg Leg) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		watch := media.Watch{Silent: missedAfter}
+		for errors.Is(watch.Keep(ctx, leg.Audio()), media.ErrSilent) {
+			leg.Renew()
+			watch.Silent = silentTalk
+		}
+	})
+	return func() { cancel(); watcher.Wait() }
 }
 
 // over says once what is said over and over, until it is changed.
@@ -102,6 +127,9 @@ func (s *sound) EarlyMedia(_ context.Context, from media.Port) {
 func (s *sound) stop() {
 	s.cancel()
 	s.player.Wait()
+	if s.unwatch != nil {
+		s.unwatch()
+	}
 	if s.early != nil {
 		s.early.from.Plug(nil)
 	}

@@ -64,7 +64,7 @@ func (s *Switchboard) handOver(ctx context.Context, call *Call, party, operator 
 		call.add(next.leg, next.party)
 		return next.leg, nil
 	}
-	sound := sounding(ctx, party, nil, ringback)
+	sound := waiting(ctx, party, nil, ringback)
 	defer sound.stop()
 	if to.Operator != "" {
 		call.enter(StateCallingTarget, who+" hands over to operator "+to.Operator)
@@ -93,7 +93,7 @@ func (s *Switchboard) colleague(ctx context.Context, call *Call, login string, r
 
 // fetch rings an operator again who handed a party over in vain and hung up.
 func (s *Switchboard) fetch(ctx context.Context, call *Call, party, operator Leg) (Leg, error) {
-	sound := sounding(ctx, party, nil, ringback)
+	sound := waiting(ctx, party, nil, ringback)
 	defer sound.stop()
 	return s.colleague(ctx, call, operator.Record().Operator, nil)
 }

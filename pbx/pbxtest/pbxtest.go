@@ -31,6 +31,7 @@ type Leg struct {
 	hidden   []pbx.Phone
 	held     bool
 	renewed  int
+	vanished bool
 
 	toldRinging int
 	changed     chan struct{}
@@ -103,11 +104,22 @@ func (l *Leg) Held() (bool, <-chan struct{}) {
 	return l.held, l.changed
 }
 
+// Vanish makes the party send nothing from now on, without a BYE, and not answer
+// when it is asked for its audio anew.
+func (l *Leg) Vanish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.vanished = true
+	l.Port.Fade()
+}
+
 // Renew implements pbx.Leg.
 func (l *Leg) Renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.renewed++
+	if l.renewed++; l.vanished {
+		time.AfterFunc(32*time.Second, func() { l.end(pbx.ErrUnreachable) }) // timer B of RFC 3261 §17.1.1.2
+	}
 }
 
 // Renewed is how often the party was asked for its audio anew.
