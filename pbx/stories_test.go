@@ -350,7 +350,7 @@ func TestATalkInWhichNobodyIsHeardIsOver(t *testing.T) {
 func TestNobodySeesTheOthersNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(map[string]func(context.Context) (pbx.Leg, error){})
-		s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(time.Second, s.driver, (*pbxtest.Leg).Leave)
+		s.dialer.Phones[driverPhone.Dialable()] = pbxtest.Answers(time.Second, s.driver, func(l *pbxtest.Leg) { time.Sleep(time.Second); l.Leave() })
 		go s.client.Press("1")
 		s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: clientPhone, To: ourLine, Trunk: "carrier"})
 		want := pbx.Endpoint{Number: driverPhone, Trunk: "carrier", From: ourLine, Hidden: []pbx.Phone{clientPhone}}
