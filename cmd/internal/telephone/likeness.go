@@ -98,6 +98,9 @@ var (
 	columns = []float64{1209, 1336, 1477, 1633}
 )
 
+// layout is the keys, row by row.
+const layout = "123A456B789C*0#D"
+
 // keyIn is the key whose two tones are nearly all of a window, or 0.
 func keyIn(window []byte) byte {
 	total := power(window)
@@ -109,7 +112,7 @@ func keyIn(window []byte) byte {
 	if low < 0.2*total || high < 0.2*total || low+high < 0.7*total {
 		return 0
 	}
-	return "123A456B789C*0#D"[4*row+column]
+	return layout[4*row+column]
 }
 
 // strongest is which of some frequencies a window has most of, and its mean

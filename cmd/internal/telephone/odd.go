@@ -3,6 +3,11 @@ package telephone
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zaf/g711"
 
 	"cabline/cmd/internal/siptext"
 )
@@ -62,4 +67,55 @@ func (c *Call) WaitAnswered(ctx context.Context, before int) error {
 	return c.wait(ctx, "wait for the answer", func() bool {
 		return len(c.status) > before && c.status[len(c.status)-1] >= 200
 	})
+}
+
+// Move goes on at another port, as a phone does that has changed its network, and
+// says so in a re-INVITE. Nothing is heard at the old one any more.
+func (c *Call) Move() error {
+	s := c.sound
+	if _, ok := s.way().(*plain); !ok {
+		return fmt.Errorf("move: %w", errState)
+	}
+	there, err := openPlain(s, c.phone.self.Addr())
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	old := s.wire
+	s.wire = there
+	s.mu.Unlock()
+	old.close()
+	return c.Describe("")
+}
+
+// Fade sends no RTP from now on, as one whose network is lost, or sends it again.
+func (c *Call) Fade(yes bool) {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	c.sound.still = yes
+}
+
+// Lose has one of so many of our RTP packets not arrive.
+func (c *Call) Lose(each int) {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	c.sound.lossy = uint16(each)
+}
+
+// Sound presses keys as tones in the sound (ITU-T Q.23): 100 ms each, and as long
+// nothing after it.
+func (c *Call) Sound(keys string) {
+	const length = rate / 10
+	var tones []byte
+	for _, key := range keys {
+		at := strings.IndexRune(layout, key)
+		low, high := Sine(int(rows[at/4]), time.Second), Sine(int(columns[at%4]), time.Second)
+		for i := range length {
+			tones = append(tones, g711.EncodeAlawFrame(g711.DecodeAlawFrame(low[i])/2+g711.DecodeAlawFrame(high[i])/2))
+		}
+		tones = append(tones, slices.Repeat([]byte{quiet}, length)...)
+	}
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	c.sound.tones = append(c.sound.tones, tones...)
 }

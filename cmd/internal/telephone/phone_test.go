@@ -2,6 +2,7 @@ package telephone
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 	"time"
@@ -147,5 +148,46 @@ func TestTheTapeKeepsWhatPassed(t *testing.T) {
 	})
 	if count["INVITE"] < 4 || count["ACK"] != 1 || count["RTP"] < 5 { // INVITE, 100, 180, 200
 		t.Errorf("on the tape: %v", count)
+	}
+}
+
+func TestWhatBefallsTheSound(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, Options{})
+	out, in := talk(t, a, b)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out.Tone(440)
+	in.Tone(1000)
+	check(t, in.Hears(ctx, 440))
+	out.Sound("5#")
+	until(t, "tones of keys arrive, and the tone goes on", func() bool { return in.Heard().Keys() == "5#" && in.Heard().Last(time.Second).Tone(440) == 1 })
+
+	out.Fade(true)
+	till := in.Heard().Length()
+	check(t, out.Move())
+	moved := time.Now().Add(time.Second)
+	until(t, "the other is heard at the new port", func() bool { return out.Heard().Since(moved).Last(time.Second).Tone(1000) == 1 })
+	if length := in.Heard().Length(); length > till+time.Second/2 {
+		t.Errorf("one who sends nothing was heard for %v", length-till)
+	}
+	out.Fade(false)
+	check(t, in.Hears(ctx, 440))
+
+	out.Lose(4)
+	from := len(b.Tape())
+	until(t, "a hundred packets have come", func() bool { return len(b.Tape()) > from+200 })
+	gaps, last := 0, uint16(0)
+	for _, w := range b.Tape()[from:] {
+		if w.Kind == "RTP" && !w.Out {
+			seq := binary.BigEndian.Uint16(w.Bytes[2:])
+			if last != 0 && seq == last+2 {
+				gaps++
+			}
+			last = seq
+		}
+	}
+	if gaps < 20 {
+		t.Errorf("%d packets in so many are missing, want one in four", gaps)
 	}
 }

@@ -21,7 +21,7 @@ type sound struct {
 	wire wire
 	opt  Options
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards wire, too, which a call may exchange
 	theirs  siptext.Audio
 	codec   uint8
 	event   uint8
@@ -29,7 +29,10 @@ type sound struct {
 	stop    chan struct{}
 	tone    []byte // A-law, a second of it
 	keys    []byte // to be pressed
+	tones   []byte // A-law, said once before the tone goes on
 	lapse   int    // frames that are to be passed over
+	still   bool   // nothing is sent, and time goes on
+	lossy   uint16 // each so manieth packet is lost; 0: none
 	reel    Reel
 }
 
@@ -65,12 +68,19 @@ func openSound(c *Call) (*sound, error) {
 
 func (s *sound) close() {
 	s.mute()
-	s.wire.close()
+	s.way().close()
+}
+
+// way is what packets go over now.
+func (s *sound) way() wire {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wire
 }
 
 // offer is what we would like, as a session description.
 func (s *sound) offer(direction string, version int) []byte {
-	return s.wire.describe(siptext.Audio{Types: s.opt.Codecs, Event: s.opt.Event, Direction: direction}, version, false)
+	return s.way().describe(siptext.Audio{Types: s.opt.Codecs, Event: s.opt.Event, Direction: direction}, version, false)
 }
 
 // answer is what we take of their offer.
@@ -86,7 +96,7 @@ func (s *sound) answer(version int) []byte {
 		a.Direction = "inactive"
 	}
 	s.mu.Unlock()
-	return s.wire.describe(a, version, true)
+	return s.way().describe(a, version, true)
 }
 
 // agree chooses our first codec that they have; false: they have described
@@ -96,7 +106,7 @@ func (s *sound) agree(body []byte, answers bool) bool {
 	if err != nil {
 		return false
 	}
-	s.wire.agree(body, answers)
+	s.way().agree(body, answers)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.theirs, s.event = theirs, 0
@@ -152,13 +162,16 @@ func (s *sound) talk() {
 	seq, stamp := uint16(rand.Uint32()), rand.Uint32()
 	for n, pressing := 0, 0; ; n++ {
 		s.mu.Lock()
-		codec, event, to, tone := s.codec, s.event, s.theirs.Addr, s.tone
+		codec, event, to, tone, at := s.codec, s.event, s.theirs.Addr, s.tone, n
+		still, lossy := s.still, s.lossy
 		var key byte
 		if len(s.keys) > 0 && event != 0 {
 			key = s.keys[0]
+		} else if len(s.tones) > 0 {
+			tone, s.tones, at = s.tones[:frameSize], s.tones[frameSize:], 0
 		}
 		if pressing == 0 {
-			n, seq, s.lapse = n+s.lapse, seq+uint16(s.lapse), 0
+			n, at, seq, s.lapse = n+s.lapse, at+s.lapse, seq+uint16(s.lapse), 0
 		}
 		s.mu.Unlock()
 		binary.BigEndian.PutUint32(packet[4:], stamp+uint32(n*frameSize))
@@ -173,11 +186,15 @@ func (s *sound) talk() {
 			}
 		} else {
 			packet[1] = codec
-			fill(packet[12:], tone, n, codec)
+			fill(packet[12:], tone, at, codec)
 		}
 		binary.BigEndian.PutUint16(packet[2:], seq)
-		seq++
-		s.write(packet[:size], to)
+		if !still {
+			seq++
+		}
+		if !still && (lossy == 0 || seq%lossy != 0) {
+			s.write(packet[:size], to)
+		}
 		select {
 		case <-tick.C:
 		case <-s.stop:
@@ -243,7 +260,7 @@ func (s *sound) write(packet []byte, to netip.AddrPort) {
 	p.mu.Lock()
 	canary := p.canary(s.call)
 	p.mu.Unlock()
-	s.record(true, "RTP", s.wire.write(packet, to, canary))
+	s.record(true, "RTP", s.way().write(packet, to, canary))
 }
 
 func (s *sound) record(out bool, kind string, b []byte) {
