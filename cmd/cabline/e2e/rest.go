@@ -46,6 +46,7 @@ type Leg struct {
 	Code     int        `json:"code"`
 	Audio    struct {
 		Received, Sent, Lost, Dropped uint64
+		MOS                           *float64
 	} `json:"audio"`
 }
 
