@@ -36,7 +36,19 @@ type announced struct {
 const (
 	repeatKey   = '9'             // has the menu said again
 	keyPatience = 2 * time.Second // for what a key does
+	keyLimit    = 150.0           // ms within which 99 keys of 100 must have done it
 )
+
+// verdict is an error where keys are not heard, or not soon enough.
+func (a announced) verdict() error {
+	if lost := a.Mute + a.Unheard; 100*lost > a.Calls {
+		return fmt.Errorf("the keys of %d callers of %d did nothing", lost, a.Calls)
+	}
+	if a.KeyP99 > keyLimit {
+		return fmt.Errorf("%d callers: p99 from key to reaction is %.0f ms, at most %.0f are allowed", a.Calls, a.KeyP99, keyLimit)
+	}
+	return nil
+}
 
 // audience is callers at the menu: when each sent its ACK, and where it is
 // spoken to. n counts from 0.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -111,8 +112,9 @@ func (r *report) find(ctx context.Context, b bench, rate float64, length, hold t
 	return err
 }
 
-// announce measures one number of callers after the other.
-func (r *report) announce(ctx context.Context, b bench, o *options, callers []int, rate float64, length time.Duration) error {
+// announce measures one number of callers after the other, all of them before it
+// fails for a slow one.
+func (r *report) announce(ctx context.Context, b bench, o *options, callers []int, rate float64, length time.Duration) (slow error) {
 	if o.Web != "" {
 		for n := range slices.Max(callers) {
 			if err := o.web().order(ctx, phoneOf(n), o.Driver); err != nil {
@@ -137,8 +139,9 @@ func (r *report) announce(ctx context.Context, b bench, o *options, callers []in
 		if a.ToolDropped > 0 || a.ToolLate > 10 {
 			r.print("        doubtful: this tool lost %d, was up to %.0f ms late\n", a.ToolDropped, a.ToolLate)
 		}
+		slow = errors.Join(slow, a.verdict())
 	}
-	return nil
+	return slow
 }
 
 // bridges measures one number of operators' browsers after the other.
