@@ -48,10 +48,6 @@ const (
 	phases         = 20 // one a millisecond, in a frame of 20 ms
 	socketsPerSide = 8
 	headerSize     = 12 // RTP without extensions
-
-	// Who says nothing sends a packet a second all the same, as phones do that leave
-	// out silence: an exchange may look for a party that is gone.
-	silentEvery = 50
 )
 
 // side of the PBX a stream comes from.
@@ -77,7 +73,7 @@ type stream struct {
 	packet    [headerSize + frame]byte
 	number    uint32
 	magnitude uint8
-	silent    bool  // says little but keys
+	silent    bool  // says nothing but keys and a packet now and then
 	event     uint8 // payload type of keys
 	keys      []keypress
 
@@ -250,7 +246,7 @@ func (e *engine) say(turn []*stream) {
 		if e.press(s, now) {
 			continue
 		}
-		if s.silent && s.number%silentEvery != 0 {
+		if s.silent && s.number%stillHere != 0 {
 			s.number++
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 
 // speech is how an end speaks.
 type speech struct {
-	silent bool // it says nothing but keys
+	silent bool // it says nothing but keys, and a packet now and then
 	keys   []keypress
 }
 
@@ -25,6 +25,7 @@ const (
 	keyFrames = 5 // 100 ms
 	keyVolume = 10
 	keyEnds   = 0x80
+	stillHere = 5000 / phases // frames between two packets of one who says nothing: who is not heard at all is asked for its audio
 )
 
 // press says the frame of a key, if one is down; the audio pauses meanwhile.
