@@ -130,12 +130,14 @@ type Port interface {
 // Stats is what a port has seen. Counters only grow, but that a late packet
 // takes back its loss.
 type Stats struct {
+	Codec     string        // agreed on with the party, as in SDP; empty: nothing is
 	Received  uint64        // RTP packets accepted from the party
 	Sent      uint64        // RTP packets said to the party
 	Lost      uint64        // gaps in the party's sequence numbers (RFC 3550 §A.3)
 	Dropped   uint64        // packets from strangers, malformed, or of unknown payload type
 	Late      uint64        // packets that came after one said later (reordering)
-	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1)
+	TooLate   uint64        // audio that came later than a usual jitter buffer waits: received, and not heard
+	Jitter    time.Duration // interarrival jitter (RFC 3550 §6.4.1), on average
 	LastHeard time.Time     // arrival of the last packet; zero: never
 
 	// Silence is for how long the party has sent nothing though it should; 0
@@ -149,9 +151,9 @@ type Stats struct {
 
 	// What the party reports of the packets said to it (RTCP); zero where it
 	// sends no reports.
-	PeerExpected uint64 // said to it up to its last report
-	PeerLost     uint64 // of these
-	PeerJitter   time.Duration
+	PeerExpected uint64        // said to it up to its last report
+	PeerLost     uint64        // of these
+	PeerJitter   time.Duration // on average of the reports
 	RoundTrip    time.Duration
 }
 

@@ -19,6 +19,9 @@ type Reception struct {
 	longest  time.Duration
 	late     uint64
 	jitter   float64 // samples, as in §A.8
+	shifts   uint64  // the sum of what the jitter is made of, samples …
+	steps    uint64  // … of so many packets
+	tooLate  uint64
 
 	audio     uint64 // packets of audio, of which each 16th is looked into
 	sampled   uint64
@@ -33,6 +36,9 @@ type Reception struct {
 	got      uint32 // packets of this source
 	transit  uint32 // samples
 	measured bool
+
+	stretch         uint32 // when it began: a source's clock is not ours, so the shortest transit …
+	soonest, before uint32 // … is known of this stretch and of the one before
 
 	// Since the last report to the party.
 	expectedThen, gotThen uint32
@@ -60,7 +66,7 @@ func (r *Reception) Take(p *Packet, now time.Time) {
 	r.got++
 	if !p.Event { // an event's timestamp stands still
 		r.codec = p.Codec
-		r.delay(p.Time, now)
+		r.delay(p, now)
 	}
 }
 
@@ -138,14 +144,40 @@ func soundless(p *Packet) bool {
 
 // delay updates the interarrival jitter. A second and more is no jitter: the
 // source stood still, or counts from elsewhere.
-func (r *Reception) delay(stamp uint32, now time.Time) {
-	arrival := now.Sub(r.first) / (time.Second / Rate)
-	transit := uint32(arrival) - stamp
+func (r *Reception) delay(p *Packet, now time.Time) {
+	arrival := uint32(now.Sub(r.first) / (time.Second / Rate))
+	transit := arrival - p.Time
 	d := int32(transit - r.transit)
-	if d = max(d, -d); r.measured && d >= 0 && d < Rate {
+	d = max(d, -d)
+	goesOn := r.measured && d >= 0 && d < Rate
+	if goesOn {
 		r.jitter += (float64(d) - r.jitter) / 16
+		r.shifts, r.steps = r.shifts+uint64(d), r.steps+1
 	}
 	r.transit, r.measured = transit, true
+	if r.outwaits(transit, arrival, !goesOn || p.Marker) {
+		r.tooLate++
+	}
+}
+
+// stretch is how long a jitter buffer takes to follow a way that has become
+// longer, or half of it.
+const stretch = 5 * Rate // samples
+
+// outwaits says that no jitter buffer would have waited for a packet: it was longer
+// under way than the soonest by more than a buffer holds. A buffer begins anew
+// with each talkspurt.
+func (r *Reception) outwaits(transit, arrival uint32, anew bool) (tooLate bool) {
+	switch {
+	case anew:
+		r.soonest, r.before, r.stretch = transit, transit, arrival
+	case arrival-r.stretch >= stretch && int32(arrival-r.stretch) > 0:
+		r.soonest, r.before, r.stretch = transit, r.soonest, arrival
+	case int32(transit-r.soonest) < 0:
+		r.soonest = transit
+	}
+	late := max(int32(transit-r.soonest), int32(transit-r.before))
+	return late > int32(maxBuffer/(time.Second/Rate))
 }
 
 func (r *Reception) expected() uint32 {
@@ -169,7 +201,10 @@ func (r *Reception) Fill(s *Stats) {
 	}
 	s.Late, s.LongestSilence = r.late, r.pause(time.Now())
 	s.Sampled, s.Soundless = r.sampled, r.soundless
-	s.Jitter = time.Duration(r.jitter * float64(time.Second) / Rate)
+	s.TooLate = r.tooLate
+	if r.steps > 0 {
+		s.Jitter = time.Duration(r.shifts) * (time.Second / Rate) / time.Duration(r.steps)
+	}
 }
 
 // Report is what to tell the party of what was heard since the last report

@@ -37,12 +37,26 @@ func NTP(t time.Time) uint64 {
 	return uint64(t.Unix()+epoch)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }
 
-// PeerReports is when and with what time a party's last sender report came: a
-// report to it says so, and the party learns the round trip.
+// PeerReports is what a party's reports tell beside what was lost: when and with
+// what time its last sender report came, so that a report to it says so and the
+// party learns the round trip; and the jitter of what it hears.
 type PeerReports struct {
 	stamp uint32 // the middle of its NTP time
 	at    time.Time
+
+	jitter time.Duration // the sum …
+	blocks int           // … of so many
 }
+
+// Hear takes what a report says of our packets, whose timestamps count so many
+// a second.
+func (r *PeerReports) Hear(block *rtcp.ReceptionReport, clock int) {
+	r.jitter += time.Duration(block.Jitter) * time.Second / time.Duration(clock)
+	r.blocks++
+}
+
+// Jitter is the mean of what the reports say.
+func (r *PeerReports) Jitter() time.Duration { return r.jitter / time.Duration(max(1, r.blocks)) }
 
 // Take takes a sender's report.
 func (r *PeerReports) Take(sr *rtcp.SenderReport, now time.Time) {

@@ -58,7 +58,7 @@ func TestOpusPassesThroughBetweenLegsThatBothHaveIt(t *testing.T) {
 			}
 		}
 		// All came at once, so the jitter is what they are apart.
-		if s := pa.Stats(); s.Lost != 1 || s.Jitter > 25*time.Millisecond || s.Dropped > 0 {
+		if s := pa.Stats(); s.Lost != 1 || s.Jitter > 25*time.Millisecond || s.Dropped > 0 || s.Codec != "opus" {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -211,7 +211,7 @@ func TestReportsOfOpusCountByItsClock(t *testing.T) {
 		p.report(time.Now())
 		sr := c.read()[0].(*rtcp.SenderReport)
 		jitter := p.Stats().Jitter
-		if told := time.Duration(sr.Reports[0].Jitter) * time.Second / 48000; jitter < 20*time.Millisecond || jitter > 60*time.Millisecond || told < jitter-time.Millisecond || told > jitter+time.Millisecond {
+		if told := time.Duration(sr.Reports[0].Jitter) * time.Second / 48000; jitter < 20*time.Millisecond || jitter > 60*time.Millisecond || told < jitter*3/4 || told > jitter*5/4 { // told is the latest, ours the mean
 			t.Errorf("jitter is %v, told is %v", jitter, told)
 		}
 		until(t, "a heard the packet", func() bool { return len(a.all()) == 1 })

@@ -99,13 +99,16 @@ func (p *Port) Stats() media.Stats {
 		Dropped:      p.rx.dropped,
 		PeerExpected: p.rx.peer.expected,
 		PeerLost:     p.rx.peer.lost,
-		PeerJitter:   p.rx.peer.jitter,
+		PeerJitter:   p.rx.peer.sender.Jitter(),
 		RoundTrip:    p.rx.peer.roundTrip,
 	}
 	p.rx.reception.Fill(&s)
 	p.rx.mu.Unlock()
 	p.tx.mu.Lock()
 	s.Sent = p.tx.packets
+	if p.tx.to.IsValid() {
+		s.Codec = p.tx.codec.String()
+	}
 	p.tx.mu.Unlock()
 	return s
 }

@@ -15,7 +15,6 @@ import (
 type peerReport struct {
 	expected  uint64 // packets said up to the report
 	lost      uint64
-	jitter    time.Duration
 	roundTrip time.Duration
 
 	sender media.PeerReports
@@ -76,7 +75,7 @@ func (p *Port) reported(blocks []rtcp.ReceptionReport, now time.Time) {
 		if lost := int32(block.TotalLost<<8) >> 8; lost > 0 { // 24 bits, signed
 			peer.lost = uint64(lost)
 		}
-		peer.jitter = time.Duration(block.Jitter) * time.Second / time.Duration(clock)
+		peer.sender.Hear(&block, clock)
 		if block.LastSenderReport != 0 {
 			units := uint32(media.NTP(now)>>16) - block.LastSenderReport - block.Delay
 			if trip := time.Duration(units) * time.Second >> 16; int32(units) >= 0 && trip < time.Minute {

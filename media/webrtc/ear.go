@@ -78,7 +78,10 @@ func (e *ear) stats() media.Stats {
 		Dropped:      e.dropped,
 		PeerExpected: e.expected,
 		PeerLost:     uint64(e.peer.TotalLost),
-		PeerJitter:   time.Duration(e.peer.Jitter) * time.Second / time.Duration(e.agreed.clock()),
+		PeerJitter:   e.sender.Jitter(),
+	}
+	if len(e.agreed.codecs) > 0 {
+		s.Codec = e.agreed.codecs[0].String()
 	}
 	e.reception.Fill(&s)
 	return s
@@ -213,6 +216,7 @@ func (r reports) Write(b []byte) (int, error) {
 				block.TotalLost = 0
 			}
 			r.peer, r.expected = block, r.said()
+			r.sender.Hear(&block, r.agreed.clock())
 		}
 	}
 	return len(b), nil

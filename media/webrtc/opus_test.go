@@ -53,8 +53,8 @@ func TestABrowserSpeaksOpusWhereThatIsWanted(t *testing.T) {
 				}
 			}
 			c.mu.Unlock()
-			if kinds := c.kinds(); kinds[111] != 3 {
-				t.Errorf("payload types %v", kinds)
+			if kinds, s := c.kinds(), p.Stats(); kinds[111] != 3 || s.Codec != "opus" {
+				t.Errorf("payload types %v, the codec is %q", kinds, s.Codec)
 			}
 
 			heard := catcher{make(chan media.Packet, 2)}

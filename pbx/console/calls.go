@@ -51,18 +51,20 @@ type legJSON struct {
 }
 
 type audioJSON struct {
+	Codec    string  `json:"codec" doc:"As in SDP; empty: none was agreed on" example:"PCMA"`
 	Received uint64  `json:"received" doc:"RTP packets from the party"`
 	Sent     uint64  `json:"sent"`
 	Lost     uint64  `json:"lost" doc:"Gaps in what the party sent"`
 	Late     uint64  `json:"late" doc:"Packets that came after one said later"`
+	TooLate  uint64  `json:"too_late" doc:"Packets that came later than a usual jitter buffer waits"`
 	Dropped  uint64  `json:"dropped" doc:"Packets of strangers, or broken"`
-	JitterMS float64 `json:"jitter_ms"`
+	JitterMS float64 `json:"jitter_ms" doc:"On average"`
 
 	PeerLost     uint64  `json:"peer_lost" doc:"Packets to the party that did not reach it, by its reports"`
 	PeerJitterMS float64 `json:"peer_jitter_ms"`
 	RoundTripMS  float64 `json:"round_trip_ms" doc:"0: not known"`
 
-	MOS     *float64 `json:"mos" doc:"How what comes from the party sounds, 1 to 4.4 by the E-model; null: nothing came"`
+	MOS     *float64 `json:"mos" doc:"How what comes from the party sounded, 1 to 4.4 by the E-model; null: nothing came"`
 	PeerMOS *float64 `json:"peer_mos" doc:"How the party hears what we send, by its reports; null: it sent none"`
 	Mute    bool     `json:"mute" doc:"The party sent packets, and silence in all of them"`
 	Unheard bool     `json:"unheard" doc:"For ten seconds and longer nothing came from the party, which did not hold"`
@@ -79,7 +81,7 @@ func showAudio(l pbx.LegRecord) audioJSON {
 		return &mos
 	}
 	return audioJSON{
-		Received: a.Received, Sent: a.Sent, Lost: a.Lost, Late: a.Late, Dropped: a.Dropped, JitterMS: ms(a.Jitter),
+		Codec: a.Codec, Received: a.Received, Sent: a.Sent, Lost: a.Lost, Late: a.Late, TooLate: a.TooLate, Dropped: a.Dropped, JitterMS: ms(a.Jitter),
 		PeerLost: a.PeerLost, PeerJitterMS: ms(a.PeerJitter), RoundTripMS: ms(a.RoundTrip),
 		MOS: rating(a.MOS()), PeerMOS: rating(a.PeerMOS()), Mute: a.Mute(), Unheard: l.Unheard(),
 	}

@@ -106,7 +106,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_audio_mos_bucket{direction="in",trunk="carrier",le="1.5"} 4`,
 		`cabline_audio_mos_bucket{direction="out",trunk="carrier",le="4.3"} 0`,
 		`cabline_audio_mos_bucket{direction="out",trunk="carrier",le="4.5"} 4`,
-		`cabline_audio_loss_ratio_sum{direction="in",trunk="carrier"} 3`,
+		`cabline_audio_loss_ratio_sum{direction="in",trunk="carrier"} 4`,
 		`cabline_audio_loss_ratio_bucket{direction="out",trunk="carrier",le="0"} 4`,
 		`cabline_audio_jitter_seconds_sum{direction="in",trunk="carrier"} 0.02`,
 		`cabline_audio_jitter_seconds_bucket{direction="out",trunk="carrier",le="0.01"} 4`,

@@ -24,9 +24,9 @@ func newQuality(to *prometheus.Registry) quality {
 	q := quality{
 		mos: histogram("cabline_audio_mos", "Opinion of the sound by the E-model (ITU-T G.107), 1 to 4.4"+by,
 			[]float64{1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.3, 4.5}, "trunk", "direction"),
-		loss: histogram("cabline_audio_loss_ratio", "Share of RTP packets lost"+by,
+		loss: histogram("cabline_audio_loss_ratio", "Share of RTP packets lost, or too late for a usual jitter buffer"+by,
 			[]float64{0, .001, .0025, .005, .01, .02, .05, .1, .25}, "trunk", "direction"),
-		jitter: histogram("cabline_audio_jitter_seconds", "Interarrival jitter (RFC 3550) at the end"+by,
+		jitter: histogram("cabline_audio_jitter_seconds", "Interarrival jitter (RFC 3550) on average"+by,
 			[]float64{.0005, .001, .0025, .005, .01, .02, .04, .08, .16}, "trunk", "direction"),
 		roundTrip: histogram("cabline_audio_round_trip_seconds", "Time to the party and back by RTCP, of legs that are over and told it, by trunk.",
 			[]float64{.005, .01, .025, .05, .1, .15, .2, .3, .5, 1}, "trunk"),
@@ -42,7 +42,7 @@ func (q quality) observe(l pbx.LegRecord) {
 	a := l.Audio
 	if a.Received > 0 {
 		q.mos.WithLabelValues(l.Trunk, "in").Observe(a.MOS())
-		q.loss.WithLabelValues(l.Trunk, "in").Observe(float64(a.Lost) / float64(a.Lost+a.Received))
+		q.loss.WithLabelValues(l.Trunk, "in").Observe(a.Loss())
 		q.jitter.WithLabelValues(l.Trunk, "in").Observe(a.Jitter.Seconds())
 	}
 	if a.PeerExpected > 0 {

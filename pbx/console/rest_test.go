@@ -260,8 +260,8 @@ func aCall(id string, ended time.Time) pbx.CDR {
 		State: pbx.StateEnded, Result: "completed", Steps: []pbx.Step{{At: started, What: "order 42"}},
 		Legs: []pbx.LegRecord{
 			{ID: "a@x", Party: pbx.RoleClient, Number: "+79161234567", Trunk: "carrier", Started: started, Answered: started, Ended: ended, Cause: "hung up",
-				Code: 200, Audio: media.Stats{Received: 1, Sent: 2, Lost: 3, Dropped: 4, Jitter: 5 * time.Millisecond, PeerExpected: 2, Sampled: 100, Soundless: 100,
-					Late: 6, PeerJitter: 7 * time.Millisecond, RoundTrip: 8 * time.Millisecond, LongestSilence: 10 * time.Second}},
+				Code: 200, Audio: media.Stats{Codec: "G722", Received: 1, Sent: 2, Lost: 3, Dropped: 4, Jitter: 5 * time.Millisecond, PeerExpected: 2, Sampled: 100, Soundless: 100,
+					Late: 6, TooLate: 1, PeerJitter: 7 * time.Millisecond, RoundTrip: 8 * time.Millisecond, LongestSilence: 10 * time.Second}},
 			{Party: pbx.RoleOperator, Operator: "anna", Started: started, Cause: "busy", Code: 486},
 		},
 	}
@@ -275,11 +275,11 @@ var aCallInJSON = m{
 	"legs": []any{
 		m{"id": "a@x", "party": "client", "number": "+79161234567", "operator": "", "trunk": "carrier", "started": "2026-11-22T11:59:00Z",
 			"answered": "2026-11-22T11:59:00Z", "ended": "2026-11-22T12:00:00Z", "cause": "hung up", "code": 200.0,
-			"audio": m{"received": 1.0, "sent": 2.0, "lost": 3.0, "late": 6.0, "dropped": 4.0, "jitter_ms": 5.0,
-				"peer_lost": 0.0, "peer_jitter_ms": 7.0, "round_trip_ms": 8.0, "mos": 1.31, "peer_mos": 4.41, "mute": true, "unheard": true}},
+			"audio": m{"codec": "G722", "received": 1.0, "sent": 2.0, "lost": 3.0, "late": 6.0, "too_late": 1.0, "dropped": 4.0, "jitter_ms": 5.0,
+				"peer_lost": 0.0, "peer_jitter_ms": 7.0, "round_trip_ms": 8.0, "mos": 1.18, "peer_mos": 4.41, "mute": true, "unheard": true}},
 		m{"id": "", "party": "operator", "number": "", "operator": "anna", "trunk": "", "started": "2026-11-22T11:59:00Z",
 			"answered": nil, "ended": nil, "cause": "busy", "code": 486.0,
-			"audio": m{"received": 0.0, "sent": 0.0, "lost": 0.0, "late": 0.0, "dropped": 0.0, "jitter_ms": 0.0,
+			"audio": m{"codec": "", "received": 0.0, "sent": 0.0, "lost": 0.0, "late": 0.0, "too_late": 0.0, "dropped": 0.0, "jitter_ms": 0.0,
 				"peer_lost": 0.0, "peer_jitter_ms": 0.0, "round_trip_ms": 0.0, "mos": nil, "peer_mos": nil, "mute": false, "unheard": false}},
 	},
 }

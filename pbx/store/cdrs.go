@@ -184,6 +184,8 @@ type legRow struct {
 	Soundless uint64 `json:"soundless,omitempty"`
 	Late      uint64 `json:"late,omitempty"`
 	Silence   int64  `json:"silence,omitempty"` // the longest
+	TooLate   uint64 `json:"too_late,omitempty"`
+	Codec     string `json:"codec,omitempty"`
 
 	PeerExpected uint64 `json:"peer_expected,omitempty"`
 	PeerLost     uint64 `json:"peer_lost,omitempty"`
@@ -209,7 +211,7 @@ func legRows(legs []pbx.LegRecord) []legRow {
 			Jitter: l.Audio.Jitter.Microseconds(), LastHeard: toMicros(l.Audio.LastHeard),
 			Sampled: l.Audio.Sampled, Soundless: l.Audio.Soundless, PeerExpected: l.Audio.PeerExpected, PeerLost: l.Audio.PeerLost,
 			PeerJitter: l.Audio.PeerJitter.Microseconds(), RoundTrip: l.Audio.RoundTrip.Microseconds(),
-			Late: l.Audio.Late, Silence: l.Audio.LongestSilence.Microseconds(),
+			Late: l.Audio.Late, Silence: l.Audio.LongestSilence.Microseconds(), TooLate: l.Audio.TooLate, Codec: l.Audio.Codec,
 		}
 	}
 	return rows
@@ -222,7 +224,7 @@ func (r legRow) leg() pbx.LegRecord {
 		Audio: media.Stats{Received: r.Received, Sent: r.Sent, Lost: r.Lost, Dropped: r.Dropped,
 			Jitter: micros(r.Jitter), LastHeard: fromMicros(r.LastHeard), Sampled: r.Sampled, Soundless: r.Soundless,
 			PeerExpected: r.PeerExpected, PeerLost: r.PeerLost, PeerJitter: micros(r.PeerJitter), RoundTrip: micros(r.RoundTrip),
-			Late: r.Late, LongestSilence: micros(r.Silence)},
+			Late: r.Late, LongestSilence: micros(r.Silence), TooLate: r.TooLate, Codec: r.Codec},
 	}
 }
 

@@ -52,7 +52,7 @@ func aCall(id string, ended time.Time) pbx.CDR {
 		Legs: []pbx.LegRecord{
 			{ID: "a@carrier", Party: pbx.RoleClient, Number: "+79161234567", Trunk: "carrier", Started: started, Answered: started, Ended: ended,
 				Cause: "hung up", Code: 200, Audio: media.Stats{Received: 1, Sent: 2, Lost: 3, Dropped: 4, Jitter: 5 * time.Millisecond, LastHeard: ended,
-					Late: 6, LongestSilence: 7 * time.Second, PeerExpected: 8, PeerLost: 9, PeerJitter: 10 * time.Microsecond, RoundTrip: 11 * time.Millisecond}},
+					Codec: "opus", Late: 6, TooLate: 2, LongestSilence: 7 * time.Second, PeerExpected: 8, PeerLost: 9, PeerJitter: 10 * time.Microsecond, RoundTrip: 11 * time.Millisecond}},
 			{ID: "b@cabline", Party: pbx.RoleOperator, Operator: "anna", Started: started, Cause: "busy", Code: 486},
 		},
 	}
