@@ -41,5 +41,13 @@ func parse(b []byte, p *media.Packet) (payloadType uint8, ok bool) {
 	return b[1] & 0x7f, true
 }
 
+// sourceOf is the SSRC of what may be an RTP packet, encrypted or not.
+func sourceOf(b []byte) uint32 {
+	if len(b) < media.HeaderSize {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[8:])
+}
+
 // isRTCP tells an RTCP packet by the type it would have as RTP (RFC 5761 §4).
 func isRTCP(b []byte) bool { return len(b) > 1 && b[1] >= 192 && b[1] <= 223 }

@@ -100,6 +100,58 @@ func TestANewAddressInTheSDPOpensTheLockAgain(t *testing.T) {
 	})
 }
 
+func TestWhatWasUnderWayFromTheFormerAddressDoesNotLockOutTheNewOne(t *testing.T) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
+		p := openPort(t, r, LatchFirst)
+		before, after, behind, third := newPhone(t), newPhone(t), newPhone(t), newPhone(t)
+		say := func(f *phone, packets uint64) {
+			t.Helper()
+			f.say([]byte("sound"), 160)
+			until(t, "it was heard or dropped", func() bool { s := p.Stats(); return s.Received+s.Dropped == packets })
+		}
+		before.call(p, "8")
+		say(before, 1)
+		after.call(p, "8") // a re-INVITE
+		behind.to, third.to = after.to, after.to
+		say(before, 2) // was under way
+		say(behind, 3) // its NAT shows another address
+		say(before, 4)
+		say(third, 5)
+		if s := p.Stats(); s.Received != 3 || s.Dropped != 2 {
+			t.Errorf("%+v", s)
+		}
+		p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
+		until(t, "ours arrived", func() bool { return len(behind.all()) == 1 })
+	})
+}
+
+// Its SDP has moved, and it has not: a gateway wrote that.
+func TestWhoStaysAtTheFormerAddressIsAnsweredThereAndLocksInTheEnd(t *testing.T) {
+	p := noCall(t, "127.0.0.1")
+	at := func(addr string) netip.AddrPort { return netip.MustParseAddrPort(addr) }
+	now := time.Now()
+	hears := func(from netip.AddrPort) bool {
+		before := p.Stats().Received
+		p.receive(append([]byte("\x80\x08"), make([]byte, 170)...), from, now)
+		return p.Stats().Received > before
+	}
+	for _, port := range []string{"4000", "4002"} {
+		if _, err := p.Answer([]byte(lines("m=audio " + port + " RTP/AVP 8"))); err != nil {
+			t.Fatal(err)
+		}
+		if !hears(at("127.0.0.9:5000")) || p.tx.to != at("127.0.0.9:5000") {
+			t.Errorf("with port %s in the SDP ours go to %v", port, p.tx.to)
+		}
+	}
+	now = now.Add(underWay + time.Minute)
+	if hears(at("127.0.0.9:6000")) {
+		t.Error("another one is heard long after the move")
+	}
+	if !hears(at("127.0.0.9:5000")) {
+		t.Error("the party is not heard any more")
+	}
+}
+
 func TestTheSameSDPAgainKeepsTheLock(t *testing.T) {
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		p := openPort(t, r, LatchFirst)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"cabline/media"
 )
@@ -218,6 +219,10 @@ func (p *Port) agree(there party, secret sdes) error {
 	r.reception.Await(there.direction == sendrecv)
 	moved := !there.unnamed && there.at != r.agreed
 	if moved {
+		if r.latched {
+			r.left = r.from
+		}
+		r.moved = time.Now()
 		r.agreed, r.from, r.control, r.latched = there.at, there.at, there.control, false
 		t.to = there.at
 	}

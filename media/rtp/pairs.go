@@ -21,10 +21,11 @@ const kernelTries = 64
 
 // pair is an even RTP port of a range, RTCP on the next, and who was last
 // heard there: a party who did not notice that the call is over must not be
-// heard in the next one.
+// heard in the next one. The same phone in a new call is another source (RFC
+// 3550 §8.1).
 type pair struct {
 	port   uint16
-	former netip.AddrPort
+	former speaker
 }
 
 // pairs is the free pairs of a range. They go round from a random start: the

@@ -156,7 +156,7 @@ func TestThePartysReportsAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		block.TotalLost, block.LastSenderReport, block.Jitter = 0xfffffe, 0xffffffff-uint32(now>>16), 96 // the mean is 11 ms
-		stranger.write(p, &rtcp.ReceiverReport{SSRC: 5, Reports: []rtcp.ReceptionReport{block}}) // from the same host: its port moved
+		stranger.write(p, &rtcp.ReceiverReport{SSRC: 5, Reports: []rtcp.ReceptionReport{block}})         // from the same host: its port moved
 		until(t, "the report was read", func() bool { return p.Stats().PeerJitter == 11*time.Millisecond })
 		if s := p.Stats(); s.PeerLost != 7 || s.RoundTrip > 10*time.Second {
 			t.Errorf("%+v", s)

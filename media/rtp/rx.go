@@ -43,12 +43,30 @@ type rx struct {
 
 	divider media.Divider
 	near    netip.Addr     // where its signalling comes from
-	former  netip.AddrPort // who was heard here in the last call
+	former  speaker        // who was heard here in the last call
+	left    netip.AddrPort // where it was heard before its SDP said another address …
+	moved   time.Time      // … which was then
 	dropped uint64
 	control netip.AddrPort // where the party takes RTCP
 	mux     bool           // … at the port of RTP
 	peer    peerReport
 }
+
+// speaker is who was heard: from where, and as which source.
+type speaker struct {
+	at     netip.AddrPort
+	heard  bool // it was, else it should have been
+	source uint32
+}
+
+// is says whether a packet may be the speaker's.
+func (s speaker) is(from netip.AddrPort, b []byte) bool {
+	return from == s.at && (!s.heard || sourceOf(b) == s.source)
+}
+
+// underWay is for how long after a new SDP packets may come that were said before
+// it: until the party has our answer, and the network is empty.
+const underWay = 10 * time.Second
 
 // receive takes what arrives at the RTP socket.
 func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
@@ -62,7 +80,7 @@ func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 		p.hearReport(b, from, now)
 		return
 	}
-	payloadType, ok := r.read(b, from)
+	payloadType, ok := r.read(b, from, now)
 	if !ok {
 		r.dropped++
 		return
@@ -91,8 +109,8 @@ func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 
 // read makes r.packet of a datagram; false: it is nothing we have agreed on.
 // r.mu is held.
-func (r *rx) read(b []byte, from netip.AddrPort) (payloadType uint8, ok bool) {
-	if !r.takesFrom(from) {
+func (r *rx) read(b []byte, from netip.AddrPort, now time.Time) (payloadType uint8, ok bool) {
+	if !r.takes(b, from, now) {
 		return 0, false
 	}
 	if r.secret != nil {
@@ -125,19 +143,22 @@ func (r *rx) name(payloadType uint8) {
 	}
 }
 
-// takesFrom says whether packets are taken from an address. r.mu is held.
-func (r *rx) takesFrom(from netip.AddrPort) bool {
+// takes says whether a packet is taken from an address. r.mu is held.
+func (r *rx) takes(b []byte, from netip.AddrPort, now time.Time) bool {
 	if r.latched && from == r.from || from == r.agreed {
 		return true
 	}
 	host := from.Addr()
 	switch {
-	case r.latching == LatchOff, from == r.former:
+	case r.latching == LatchOff, r.former.is(from, b):
 		return false
 	case r.latching == LatchAlways:
 		return true
 	}
-	return !r.latched && (!r.near.IsValid() || host == r.near || host == r.agreed.Addr())
+	// Who is heard where it was before may have moved, its last packets being under
+	// way, or not, whatever its SDP says.
+	open := !r.latched || r.from == r.left && now.Sub(r.moved) < underWay
+	return open && (!r.near.IsValid() || host == r.near || host == r.agreed.Addr())
 }
 
 // follow has our packets go where a good one came from. rx.mu is held.
@@ -154,9 +175,9 @@ func (p *Port) follow(from netip.AddrPort) {
 	p.tx.redirect(from)
 }
 
-// last is who was heard last, or should have been; zero: nobody.
-func (r *rx) last() netip.AddrPort {
+// last is who was heard last, or should have been.
+func (r *rx) last() speaker {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.from
+	return speaker{r.from, r.latched, r.packet.Source}
 }
