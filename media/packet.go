@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"time"
 
 	"cabline/media/dtmf"
@@ -58,6 +59,8 @@ type Stream struct {
 	SSRC uint32
 
 	seq, seqOffset uint16
+	last           uint16 // of the source, its highest number …
+	unsaid         uint64 // … and which of those before it, from the lowest bit on, have no place here
 	time, offset   uint32 // 8000 a second, like those of packets
 	ticks, base    uint32 // what its timestamps count for each of these, and from where
 	source         uint32
@@ -92,9 +95,10 @@ const (
 
 // Head writes the stream's own 12-byte header before p's payload and returns
 // the whole packet, a part of p.Buf. A source's losses and reorderings are
-// kept (its numbers are only shifted); when the source changes or begins anew,
-// the numbers go on and the timestamp advances by the time that passed, with
-// the marker set.
+// kept (its numbers are only shifted, and what was left out has none); when the
+// source changes or begins anew, the numbers go on and the timestamp advances by
+// the time that passed, with the marker set. nil: the packet comes so late that
+// it has no place any more. A number is never used twice (RFC 3711 §9.1).
 func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	marker := p.Marker
 	passed := uint32(max(0, now.Sub(s.lastSent).Milliseconds()) * (Rate / 1000)) // it may have arrived before
@@ -106,8 +110,13 @@ func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 		s.seqOffset = s.seq + 1 - p.Seq
 		s.offset = s.time + gap - p.Time
 		s.source, s.started, marker = p.Source, true, true
+		s.last, s.unsaid = p.Seq, ^uint64(1) // the numbers before are another's
 	}
-	seq, stamp := p.Seq+s.seqOffset, p.Time+s.offset
+	seq, ok := s.place(p.Seq)
+	if !ok {
+		return nil
+	}
+	stamp := p.Time + s.offset
 	if int16(seq-s.seq) > 0 { // a late packet must not turn the stream back
 		s.seq, s.time = seq, stamp
 		if e, ok := dtmf.Parse(p.Payload()); p.Event && ok {
@@ -136,8 +145,42 @@ func (s *Stream) follows(p *Packet, passed uint32) bool {
 	if !s.started || p.Source != s.source {
 		return false
 	}
-	seq := int16(p.Seq + s.seqOffset - s.seq)
 	stamp := int32(p.Time + s.offset - s.time)
-	return seq > -maxMisorder && seq < maxDropout &&
-		stamp > -maxSkip && int64(stamp) < int64(passed)+maxSkip
+	return s.near(p.Seq) && stamp > -maxSkip && int64(stamp) < int64(passed)+maxSkip
+}
+
+// near says whether a number of the source is not far from its last.
+func (s *Stream) near(seq uint16) bool {
+	step := int16(seq - s.last)
+	return step > -maxMisorder && step < maxDropout
+}
+
+// place is the stream's number for one of the source; false: there is none.
+func (s *Stream) place(seq uint16) (uint16, bool) {
+	if step := int16(seq - s.last); step > 0 {
+		s.last, s.unsaid = seq, s.unsaid<<step
+	}
+	late := s.last - seq
+	if late >= 64 || s.unsaid>>late&1 != 0 {
+		return 0, false
+	}
+	newer := s.unsaid & (1<<late - 1)
+	return seq + s.seqOffset + uint16(bits.OnesCount64(newer)), true
+}
+
+// LeaveOut tells that a packet is not said: the source goes on without it, and
+// leaves no hole which the party would take for a loss.
+func (s *Stream) LeaveOut(p *Packet) {
+	if step := int16(p.Seq - s.last); s.started && p.Source == s.source && step > 0 && s.near(p.Seq) {
+		s.last, s.unsaid = p.Seq, s.unsaid<<step|1
+		s.seqOffset--
+	}
+}
+
+// LeaveOut tells whoever hears a party that a packet of it is not for them. A
+// sink that numbers what it says has a method of this name.
+func LeaveOut(p *Packet, to Sink) {
+	if to, ok := to.(interface{ LeaveOut(*Packet) }); ok {
+		to.LeaveOut(p)
+	}
 }

@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,8 +63,18 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 		},
 		{
 			"a change of source after a late packet does not turn back", 1000, 50000,
-			[]in{{0, 1, 7, 100, false}, {0, 1, 6, 4294967236, false}, {frame, 2, 0, 0, false}},
-			[]sent{{1001, 50160, true}, {1000, 50000, false}, {1002, 50320, true}},
+			[]in{{0, 1, 7, 100, false}, {frame, 1, 9, 420, false}, {0, 1, 8, 260, false}, {frame, 2, 0, 0, false}},
+			[]sent{{1001, 50160, true}, {1003, 50480, false}, {1002, 50320, false}, {1004, 50640, true}},
+		},
+		{
+			"a packet from before the change of source is not said: its number is the other's", 1000, 50000,
+			[]in{{0, 1, 7, 100, false}, {frame, 2, 10, 0, false}, {0, 2, 9, 4294967136, false}, {frame, 2, 11, 160, false}},
+			[]sent{{1001, 50160, true}, {1002, 50320, true}, {1003, 50480, false}},
+		},
+		{
+			"a packet that comes over a second late is not said", 1000, 50000,
+			[]in{{0, 1, 7, 100, false}, {70 * frame, 1, 77, 11300, false}, {0, 1, 13, 1060, false}, {0, 1, 14, 1220, false}},
+			[]sent{{1001, 50160, true}, {1071, 61360, false}, {1008, 51280, false}},
 		},
 		{
 			"sequence numbers and timestamps wrap, the stream's and the source's", 65535, 4294967295,
@@ -111,6 +122,9 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 					Buf: []byte("headheadheadsound"), Start: media.HeaderSize,
 					Source: in.source, Seq: in.seq, Time: in.time, Marker: in.marker,
 				}, 8, now)
+				if out == nil {
+					continue
+				}
 				if string(out[12:]) != "sound" || out[0] != 0x80 || out[1]&0x7f != 8 || binary.BigEndian.Uint32(out[8:]) != 42 {
 					t.Errorf("packet is % x", out)
 				}
@@ -118,6 +132,41 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
+			}
+		})
+	}
+}
+
+// Losses and reorderings are the source's; what we leave unsaid is neither.
+func TestWhatIsLeftOutLeavesNoHole(t *testing.T) {
+	for _, tt := range []struct {
+		name, said, want string // letters in the alphabet's order are the source's, small ones are left out
+	}{
+		{"one", "AbC", "1 2"},
+		{"some in a row", "AbcdeF", "1 2"},
+		{"the first", "aB", "1"},
+		{"beside a loss", "AbD", "1 3"},
+		{"a loss before it", "AcD", "1 3"},
+		{"one that comes late keeps its place", "AcBDeF", "1 2 3 4"},
+		{"late before two others", "AcdBE", "1 2 3"},
+		{"late and left out is a loss, for we did not know", "ACbD", "1 3 4"},
+		{"twice", "AbbC", "1 2"},
+		{"and said after all", "AbBC", "1 2"},
+		{"between reordered ones", "ACBdFEG", "1 3 2 5 4 6"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, now, got := media.NewStream(42, 0, 0), time.Now(), ""
+			for _, c := range tt.said {
+				n := uint16(c|0x20) - 'a'
+				p := media.Packet{Buf: make([]byte, 40), Start: media.HeaderSize, Source: 1, Seq: n + 65530, Time: uint32(n) * media.FrameSize}
+				if c&0x20 != 0 {
+					s.LeaveOut(&p)
+				} else if out := s.Head(&p, 8, now.Add(time.Duration(n)*frame)); out != nil {
+					got += fmt.Sprint(binary.BigEndian.Uint16(out[2:]), " ")
+				}
+			}
+			if got != tt.want+" " {
+				t.Errorf("%q", got)
 			}
 		})
 	}

@@ -155,3 +155,6 @@ func (e *early) WriteRTP(p *media.Packet) {
 		e.to.WriteRTP(p)
 	}
 }
+
+// LeaveOut is told of a packet that is not for the other; see media.LeaveOut.
+func (e *early) LeaveOut(p *media.Packet) { media.LeaveOut(p, e.to) }

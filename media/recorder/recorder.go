@@ -154,6 +154,9 @@ func (t *tap) WriteRTP(p *media.Packet) {
 	t.Port.WriteRTP(p)
 }
 
+// LeaveOut is told of a packet that is not for the party; see media.LeaveOut.
+func (t *tap) LeaveOut(p *media.Packet) { media.LeaveOut(p, t.Port) }
+
 // KeysInSound is the party's; see media.Retell.
 func (t *tap) KeysInSound() bool {
 	port, tells := t.Port.(interface{ KeysInSound() bool })

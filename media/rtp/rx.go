@@ -91,9 +91,11 @@ func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 	r.reception.Take(&r.packet, now)
 	switch r.kinds[payloadType] {
 	case comfort:
+		media.LeaveOut(&r.packet, r.sink)
 		return
 	case event, fullEvent:
 		if !p.pressed.Event(&r.packet, now) {
+			media.LeaveOut(&r.packet, r.sink)
 			return
 		}
 	default:

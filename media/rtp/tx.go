@@ -31,7 +31,16 @@ type tx struct {
 func (p *Port) WriteRTP(pk *media.Packet) {
 	if p.pressing.Lets(pk) {
 		p.tx.say(pk)
+	} else {
+		p.LeaveOut(pk)
 	}
+}
+
+// LeaveOut is told of a packet that the party is not to hear; see media.LeaveOut.
+func (p *Port) LeaveOut(pk *media.Packet) {
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	p.tx.stream.LeaveOut(pk)
 }
 
 // say sends a packet, or what the party's codec and its wishes make of it.
@@ -39,6 +48,7 @@ func (t *tx) say(pk *media.Packet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || t.held || !t.to.IsValid() {
+		t.stream.LeaveOut(pk)
 		return
 	}
 	t.turner.Turn(pk, t.codec, t.send)
@@ -52,6 +62,9 @@ func (t *tx) send(pk *media.Packet) {
 	}
 	octets := uint64(len(pk.Payload()))
 	out := t.stream.Head(pk, payloadType, pk.Moment())
+	if out == nil {
+		return
+	}
 	if pk.Event && t.event.clock != media.Rate {
 		dtmf.Rescale(out[media.HeaderSize:], media.Rate, t.event.clock)
 	}

@@ -232,7 +232,8 @@ type record struct {
 	alaw    []byte
 	types   map[uint8]int // packets by payload type, 8, 0 or the events'
 	events  [][]byte
-	stamps  []uint32 // of the events
+	stamps  []uint32     // of the events
+	headers []rtp.Header // of all, where it is the browser's
 	ssrcs   map[uint32]bool
 	reports []rtcp.Packet
 }
@@ -271,7 +272,12 @@ func (r *record) add(pt uint8, ssrc, stamp uint32, payload []byte) {
 	}
 }
 
-func (r *record) rtp(p *rtp.Packet) { r.add(p.PayloadType, p.SSRC, p.Timestamp, p.Payload) }
+func (r *record) rtp(p *rtp.Packet) {
+	r.add(p.PayloadType, p.SSRC, p.Timestamp, p.Payload)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.headers = append(r.headers, p.Header)
+}
 
 // WriteRTP makes the record a sink.
 func (r *record) WriteRTP(p *media.Packet) {

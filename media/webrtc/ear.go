@@ -101,6 +101,7 @@ func (e *ear) Write(b []byte) (int, error) {
 	e.reception.Take(&e.packet, now)
 	if e.packet.Event {
 		if !e.digits.Event(&e.packet, now) {
+			media.LeaveOut(&e.packet, e.sink)
 			return len(b), nil
 		}
 	} else {

@@ -70,6 +70,10 @@ func (p *Port) WriteRTP(packet *media.Packet) { p.voice.say(packet) }
 // Plug sends what the browser says to a sink; see media.Port.
 func (p *Port) Plug(to media.Sink) { p.ear.plug(to) }
 
+// LeaveOut is told of a packet that the browser is not to hear; see
+// media.LeaveOut.
+func (p *Port) LeaveOut(packet *media.Packet) { p.voice.leaveOut(packet) }
+
 // Play says a speech, which begins when the browser can hear it, or after five
 // seconds in any case; see media.Port.
 func (p *Port) Play(ctx context.Context, what media.Speech) error {

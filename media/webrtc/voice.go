@@ -84,7 +84,16 @@ func (p *Port) Held() bool {
 func (v *voice) say(p *media.Packet) {
 	if v.keys.Lets(p) {
 		v.write(p)
+	} else {
+		v.leaveOut(p)
 	}
+}
+
+// leaveOut is told of a packet that the browser is not to hear.
+func (v *voice) leaveOut(p *media.Packet) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stream.LeaveOut(p)
 }
 
 // write says a packet in a codec the browser has: its own where that is one, for
@@ -93,6 +102,7 @@ func (v *voice) write(p *media.Packet) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.started || v.held || v.track == nil {
+		v.stream.LeaveOut(p)
 		return
 	}
 	into := p.Codec
@@ -109,6 +119,9 @@ func (v *voice) send(p *media.Packet) {
 		payloadType = v.event.payloadType
 	}
 	out := v.stream.Head(p, payloadType, p.Moment())
+	if out == nil {
+		return
+	}
 	if p.Event {
 		dtmf.Rescale(out[media.HeaderSize:], media.Rate, v.event.clock)
 	}
