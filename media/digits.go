@@ -217,11 +217,13 @@ func (s *DigitSender) now() way {
 func (s *DigitSender) Busy() bool { return s.busy.Load() }
 
 // Lets says whether a packet of another party or a player may be said as it is:
-// nobody speaks while a key is being pressed. A telephone-event is cut to its
-// size; to a party who takes none its key is pressed another way, once.
+// nobody speaks while a key is being pressed. The tones of another party's key
+// become silence where the key goes another way: a gateway would press it once
+// more. A telephone-event is cut to its size; to a party who takes none its key is
+// pressed another way, once.
 func (s *DigitSender) Lets(p *Packet) bool {
 	if !p.Event {
-		return !s.Busy()
+		return !s.Busy() && (!p.Key || s.InSound() || hush(p))
 	}
 	e, ok := dtmf.Parse(p.Payload())
 	if !ok {

@@ -26,6 +26,7 @@ type Packet struct {
 	Codec  Codec  // of the payload, when it is audio
 	Event  bool   // the payload is a telephone-event (RFC 4733), not audio
 	Marker bool   // first packet of a talkspurt or an event
+	Key    bool   // a key's tones may be in the audio: found by who heard it first
 	Time   uint32 // when the source says it, 8000 a second whatever its RTP clock: see Divider
 	Seq    uint16 // sequence number of the source
 	Source uint32 // SSRC of the source: who speaks; a player has one of its own

@@ -35,10 +35,14 @@ func (r *DigitReceiver) Inband(yes bool) {
 
 // Audio takes a packet of audio, before anyone changes it, and returns the key
 // whose press it makes certain, some 30 ms after the press began. It is false
-// when there is none, or it has come another way already. Audio has one user at
-// a time.
+// when there is none, or it has come another way already. The packets of the
+// press are marked, but for the first 25 ms. Audio has one user at a time.
 func (r *DigitReceiver) Audio(p *Packet, now time.Time) (d Digit, ok bool) {
-	if r.tones == nil || !r.tones.follow(p) {
+	if r.tones == nil {
+		return 0, false
+	}
+	follows := r.tones.follow(p)
+	if p.Key = r.tones.detector.Down(); !follows {
 		return 0, false
 	}
 	for payload := p.Payload(); len(payload) > 0; {
@@ -48,6 +52,7 @@ func (r *DigitReceiver) Audio(p *Packet, now time.Time) (d Digit, ok bool) {
 			if key, samples = r.tones.detector.Hear(samples); key == 0 {
 				continue
 			}
+			p.Key = true
 			r.mu.Lock()
 			if r.press(Digit(key), byTone, now) {
 				d, ok = Digit(key), true
@@ -55,6 +60,7 @@ func (r *DigitReceiver) Audio(p *Packet, now time.Time) (d Digit, ok bool) {
 			r.mu.Unlock()
 		}
 	}
+	p.Key = p.Key || r.tones.detector.Down()
 	return d, ok
 }
 
@@ -94,9 +100,23 @@ func (t *tones) decode(payload []byte, c Codec) (samples []int16, rest []byte) {
 	return samples, payload[n:]
 }
 
+// hush makes silence of a packet of audio: A-law, which every port can turn. It
+// is false for one of Opus, whose silence is nothing (DTX).
+func hush(p *Packet) bool {
+	if p.Codec == Opus {
+		return false
+	}
+	p.Codec = PCMA
+	for i, b := 0, p.Payload(); i < len(b); i++ {
+		b[i] = g711.SilenceALaw
+	}
+	return true
+}
+
 // Retell presses a key that was found in the sound towards whoever hears that
-// sound, where it is a party who takes keys otherwise; that party has heard the
-// first 30 ms of the tones. Another one hears all of them and needs nothing.
+// sound, where it is a party who takes keys otherwise; that party hears no more
+// of the tones than nobody takes for a key, see DigitSender.Lets. Another one
+// hears all of them and needs nothing.
 func Retell(d Digit, to Sink) {
 	other, ok := to.(interface {
 		Port

@@ -202,3 +202,28 @@ func BenchmarkAudio(b *testing.B) {
 		c.packet.Time += media.FrameSize
 	}
 }
+
+func TestThePacketsOfAKeyAreMarkedAndNoOthers(t *testing.T) {
+	for offset := range media.FrameSize / 16 {
+		c := newCaller()
+		mark := func(key byte, packets int) (marks string) {
+			for range packets {
+				c.say(key, 1)
+				marks += map[bool]string{true: "x", false: "-"}[c.packet.Key]
+			}
+			return marks
+		}
+		c.size = 16 * offset
+		c.say(' ', 1)
+		c.size = media.FrameSize
+		before := mark(' ', 3)
+		c.size = 10 * media.FrameSize
+		c.say('5', 1) // a long press
+		down := c.packet.Key
+		c.size = media.FrameSize
+		after := mark(' ', 5)
+		if before != "---" || !down || !strings.HasPrefix(after, "x") || !strings.HasSuffix(after, "--") {
+			t.Errorf("%d samples later: %s, then %v, then %s", 16*offset, before, down, after)
+		}
+	}
+}

@@ -59,6 +59,10 @@ func (d *Detector) Hear(samples []int16) (key byte, rest []int16) {
 // another press.
 func (d *Detector) Pause() { d.n, d.key, d.before = 0, 0, 0 }
 
+// Down says whether a key is down, or may be: its press is not yet certain, or
+// its end is not. In speech that is once in some minutes, for a moment.
+func (d *Detector) Down() bool { return d.key != 0 || d.before != 0 }
+
 // look takes a whole block.
 func (d *Detector) look() (begun byte) {
 	now, before := read(&d.block), d.before

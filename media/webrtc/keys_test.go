@@ -215,3 +215,50 @@ func TestKeysInTheSoundAreDigitsWhereAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestALongKeyInTheSoundIsOneKeyToABrowser(t *testing.T) {
+	clock := media.NewClock()
+	defer clock.Close()
+	b, err := webrtc.Listen(webrtc.Config{Addr: netip.MustParseAddrPort(loopback), Clock: clock, InbandDigits: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	pa, pb, ca, cb := open(t, b), open(t, b), newChrome(t), newChrome(t)
+	ca.call(pa, false)
+	cb.call(pb, false)
+	defer media.Cross(pa, pb)()
+	key := media.Clip{ALaw: make([]byte, media.Rate/2)}
+	for i := range key.ALaw {
+		key.ALaw[i] = g711.EncodeALaw(dtmf.Tones('6', i))
+	}
+	after := media.Tone("after", []float64{1000}, 300*time.Millisecond)
+	if err := clock.Play(t.Context(), ca, media.Speech{key, media.Silence(200 * time.Millisecond), after}); err != nil {
+		t.Fatal(err)
+	}
+	cb.tone(t, "1000 Hz after the key", 1000)
+	if keys, n := cb.keys(t); keys != "6" || n[0] != 7 {
+		t.Errorf("keys %q in %d packets", keys, n)
+	}
+	if d := digit(t, pa); d != '6' || len(pa.Digits()) > 0 {
+		t.Errorf("digit %c and %d more", d, len(pa.Digits()))
+	}
+	heard := cb.sound()
+	var sound []int16
+	for _, b := range heard {
+		sound = append(sound, g711.DecodeALaw(b))
+	}
+	for d := new(dtmf.Detector); len(sound) > 0; {
+		var key byte
+		if key, sound = d.Hear(sound); key != 0 {
+			t.Errorf("the tones of a %c were heard", key)
+		}
+	}
+	if n := len(heard); n < media.Rate*6/10 {
+		t.Errorf("only %d ms were heard: no silence in the key's place", n/8)
+	}
+}
