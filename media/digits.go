@@ -29,9 +29,21 @@ type DigitReceiver struct {
 // lastEvent is the telephone-event a source sent last.
 type lastEvent struct {
 	source uint32
-	stamp  uint32    // when it began
+	key    byte
+	begun  uint32    // when the key was pressed, as it is passed on
+	stamp  uint32    // when the event began: that, or a later segment of it
+	length uint32    // of the segment, as far as it was heard
+	ended  bool      // it has been told that it is over
 	heard  time.Time // when a packet of it came last; zero: never
 }
+
+const (
+	// longestEvent is how long an event can be said to be: a key that is held
+	// longer goes on as another segment, with a timestamp of its own and no marker
+	// (RFC 4733 §2.5.1.3). By a clock of 48000 that is fullSegment.
+	longestEvent = 0xffff
+	fullSegment  = longestEvent/6 + 1
+)
 
 // again says whether a packet belongs to an event already known; otherwise its
 // event is the last one now.
@@ -41,17 +53,41 @@ type lastEvent struct {
 // event before may arrive late. But a sender that has been still for a while
 // presses anew, whatever its timestamps say: recordings of keys, as test tools
 // send them, begin at the same one each time.
-func (e *lastEvent) again(p *Packet, now time.Time) bool {
+func (e *lastEvent) again(p *Packet, is dtmf.Event, now time.Time) bool {
 	if p.Source == e.source && now.Sub(e.heard) < eventRest {
-		if newer := int32(p.Time - e.stamp); newer == 0 || newer < 0 && newer > -maxSkip {
-			if newer == 0 {
-				e.heard = now
+		newer := int32(p.Time - e.stamp)
+		if goesOn := e.goesOn(p, is.Key); newer == 0 || goesOn {
+			if goesOn {
+				e.stamp, e.length = p.Time, 0
 			}
+			if p.Time-e.begun+fullSegment > longestEvent {
+				e.begun = e.stamp
+			}
+			e.heard, e.ended, e.length = now, e.ended || is.End, max(e.length, uint32(is.Duration))
+			return true
+		}
+		if newer < 0 && newer > -maxSkip {
 			return true
 		}
 	}
-	*e = lastEvent{p.Source, p.Time, now}
+	*e = lastEvent{p.Source, is.Key, p.Time, p.Time, uint32(is.Duration), is.End, now}
 	return false
+}
+
+// goesOn says whether a packet is of the next segment of a key that is held.
+func (e *lastEvent) goesOn(p *Packet, key byte) bool {
+	gap := int32(p.Time - e.stamp - e.length) // some packets may be lost, and division rounds
+	return key == e.key && !p.Marker && !e.ended && e.length > fullSegment-longGap && gap >= -1 && gap <= longGap
+}
+
+// join makes one event of the segments of a clock that is faster than ours, as
+// long as it can be: who hears them by our clock would take each for a key.
+func (e *lastEvent) join(p *Packet, is dtmf.Event) {
+	if before := int32(p.Time - e.begun); before > 0 && before+int32(is.Duration) <= longestEvent {
+		is.Duration += uint16(before)
+		is.Put(p.Payload())
+		p.Time = e.begun
+	}
 }
 
 // way is how a key arrived.
@@ -98,7 +134,8 @@ func (r *DigitReceiver) Event(p *Packet, now time.Time) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.event.again(p, now) {
+	if r.event.again(p, e, now) {
+		r.event.join(p, e)
 		if r.way == byEvent {
 			r.at = now // some tell by INFO when the key is released
 		}
@@ -235,7 +272,7 @@ func (s *DigitSender) Lets(p *Packet) bool {
 		p.Buf = p.Buf[:p.Start+dtmf.PayloadSize]
 		return !s.Busy()
 	}
-	if !s.retold.again(p, time.Now()) {
+	if !s.retold.again(p, e, time.Now()) {
 		s.enqueue(Digit(e.Key))
 	}
 	return false

@@ -89,6 +89,92 @@ func TestEachPressIsOneDigit(t *testing.T) {
 	}
 }
 
+// held is a key that is down for so many frames, told as RFC 4733 §2.5.1.3 has it,
+// in segments of so many ticks at most, at a clock of so many ticks a frame.
+func held(key byte, frames int, ticks uint32, say func(p *media.Packet, e dtmf.Event)) {
+	begun, marker := uint32(5000), true
+	for i := range frames {
+		now := 5000 + uint32(i+1)*ticks
+		for { // the segments that are full
+			p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Marker: marker, Source: 1, Time: begun * 160 / ticks, Seq: uint16(i)}
+			e := dtmf.Event{Key: key, End: i == frames-1, Duration: uint16(min(now-begun, 0xffff))}
+			e.Put(p.Payload())
+			dtmf.Rescale(p.Payload(), int(ticks)*50, media.Rate)
+			marker = false
+			say(&p, e)
+			if now-begun < 0xffff {
+				break
+			}
+			begun += 0xffff
+		}
+	}
+}
+
+func TestAHeldKeyIsOnePress(t *testing.T) {
+	for name, ticks := range map[string]uint32{"by a clock of 8000": 160, "by a clock of 48000": 960} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *media.Clock) {
+				var l listener
+				r, s := new(media.DigitReceiver), media.DigitSender{Clock: c, Say: l.WriteRTP}
+				press := func(passed func(p *media.Packet)) {
+					held('5', 1000, ticks, func(p *media.Packet, _ dtmf.Event) {
+						if r.Event(p, time.Now()) {
+							passed(p)
+						}
+						s.Lets(p)
+						time.Sleep(media.FrameTime)
+					})
+				}
+				segments, stamp, long, marked := 0, uint32(0), 0, 0
+				press(func(p *media.Packet) {
+					e, _ := dtmf.Parse(p.Payload())
+					if segments == 0 || p.Time != stamp {
+						segments, stamp = segments+1, p.Time
+					}
+					if long = max(long, int(e.Duration)); p.Marker {
+						marked++
+					}
+				})
+				if segments != 3 || long < 0xfff0 || marked != 1 { // of 20 s
+					t.Errorf("passed on in %d segments of %d at most, %d marked", segments, long, marked)
+				}
+				time.Sleep(2 * time.Second)
+				if n := len(r.Digits()); n != 1 {
+					t.Errorf("%d presses", n)
+				}
+				marks := 0
+				for _, h := range l.all() {
+					if h.Marker {
+						marks++
+					}
+				}
+				if marks != 1 {
+					t.Errorf("%d presses were told on", marks)
+				}
+				if press(func(*media.Packet) {}); len(r.Digits()) != 2 {
+					t.Error("the next press of the key is none")
+				}
+			})
+		})
+	}
+}
+
+// A sender that marks nothing presses a key twice, and the ends are lost.
+func TestTwoShortPressesAreNotOneThatIsHeld(t *testing.T) {
+	r, now := new(media.DigitReceiver), time.Now()
+	for _, stamp := range []uint32{1000, 1800} {
+		for i := range 5 {
+			p := media.Packet{Buf: make([]byte, 16), Start: 12, Event: true, Source: 1, Time: stamp}
+			dtmf.Event{Key: '5', Duration: 160 * uint16(i+1)}.Put(p.Payload())
+			now = now.Add(media.FrameTime)
+			r.Event(&p, now)
+		}
+	}
+	if n := len(r.Digits()); n != 2 {
+		t.Errorf("%d presses", n)
+	}
+}
+
 // What a party who takes no events hears of another's events: each key once, in
 // tones, also when a recording of one is played again.
 func TestEventsArePressedInTonesWhereNoneAreTaken(t *testing.T) {
