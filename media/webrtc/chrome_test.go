@@ -84,6 +84,14 @@ func newChrome(t testing.TB) *chrome {
 // newChromeAt runs on one address.
 func newChromeAt(t testing.TB, host netip.Addr) *chrome {
 	t.Helper()
+	return newChromeOver(t, func(s *pion.SettingEngine) {
+		s.SetIPFilter(func(ip net.IP) bool { return ip.Equal(host.AsSlice()) })
+	})
+}
+
+// newChromeOver runs on a network that is set up for it.
+func newChromeOver(t testing.TB, network func(*pion.SettingEngine)) *chrome {
+	t.Helper()
 	var codecs pion.MediaEngine
 	if err := codecs.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
@@ -96,7 +104,7 @@ func newChromeAt(t testing.TB, host netip.Addr) *chrome {
 	}
 	var settings pion.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
-	settings.SetIPFilter(func(ip net.IP) bool { return ip.Equal(host.AsSlice()) })
+	network(&settings)
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	api := pion.NewAPI(pion.WithMediaEngine(&codecs), pion.WithSettingEngine(settings), pion.WithInterceptorRegistry(&interceptor.Registry{}))
 	c := &chrome{t: t, pt: 126, gathered: make(chan struct{}, 1)}
