@@ -51,6 +51,9 @@ test)
 	need tshark tshark
 	need pkg-config pkg-config
 	pkg-config --exists opus 2>/dev/null || missing+=(libopus-dev)
+	for voice in ru_RU en_US fr_CA; do # people speaking, for the ear that looks for keys
+		compgen -G "/usr/share/asterisk/sounds/${voice}_*/*.wav" >/dev/null || missing+=("asterisk-core-sounds-${voice%_*}-wav")
+	done
 	;;
 bench)
 	build
