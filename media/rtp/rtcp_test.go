@@ -120,6 +120,26 @@ func TestReportsTellWhatWasSaidAndHeard(t *testing.T) {
 	})
 }
 
+// Nobody asks for it: some seconds pass.
+func TestThePartyIsToldInTime(t *testing.T) {
+	clock := media.NewClock()
+	defer clock.Close()
+	r, err := Listen(Config{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, a, c := openPort(t, r, LatchFirst), newPhone(t), newControl(t)
+	a.call(p, "8", c.line())
+	p.WriteRTP(&media.Packet{Buf: make([]byte, 172, 236), Start: 12})
+	a.hum(440, 1)
+	until(t, "a was heard", func() bool { return p.Stats().Received == 1 })
+	sr, ok := c.read()[0].(*rtcp.SenderReport)
+	if !ok || sr.PacketCount != 1 || len(sr.Reports) != 1 || sr.Reports[0].SSRC != a.packet.SSRC {
+		t.Errorf("%+v", sr)
+	}
+}
+
 func TestThePartysReportsAreRead(t *testing.T) {
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		p, a, c, stranger := openPort(t, r, LatchFirst), newPhone(t), newControl(t), newControl(t)

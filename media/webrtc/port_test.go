@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -374,6 +375,23 @@ func TestTheBrowserIsTold(t *testing.T) {
 			}
 		}
 		return false
+	})
+}
+
+// Nobody asks for it: some seconds pass.
+func TestTheBrowserIsToldInTime(t *testing.T) {
+	p := open(t, listen(t, netip.Addr{}))
+	c := newChrome(t)
+	c.call(p, false)
+	p.WriteRTP(frame())
+	c.WriteRTP(frame())
+	eventually(t, "report of what was said and heard", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return slices.ContainsFunc(c.reports, func(packet rtcp.Packet) bool {
+			sr, ok := packet.(*rtcp.SenderReport)
+			return ok && sr.PacketCount == 1 && len(sr.Reports) == 1 && sr.Reports[0].SSRC == c.ssrc
+		})
 	})
 }
 
