@@ -99,7 +99,7 @@ const (
 // kept (its numbers are only shifted, and what was left out has none); when the
 // source changes or begins anew, the numbers go on and the timestamp advances by
 // the time that passed, with the marker set. nil: the packet comes so late that
-// it has no place any more. A number is never used twice (RFC 3711 §9.1).
+// it has no place any more. No number is that of two packets (RFC 3711 §9.1).
 func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	marker := p.Marker
 	passed := uint32(max(0, now.Sub(s.lastSent).Milliseconds()) * (Rate / 1000)) // it may have arrived before
