@@ -37,8 +37,7 @@ type Reception struct {
 	transit  uint32 // samples
 	measured bool
 
-	stretch         uint32 // when it began: a source's clock is not ours, so the shortest transit …
-	soonest, before uint32 // … is known of this stretch and of the one before
+	soonest uint32 // the shortest transit, by which a jitter buffer waits
 
 	// Since the last report to the party.
 	expectedThen, gotThen uint32
@@ -155,29 +154,22 @@ func (r *Reception) delay(p *Packet, now time.Time) {
 		r.shifts, r.steps = r.shifts+uint64(d), r.steps+1
 	}
 	r.transit, r.measured = transit, true
-	if r.outwaits(transit, arrival, !goesOn || p.Marker) {
+	if r.outwaits(transit, !goesOn || p.Marker) {
 		r.tooLate++
 	}
 }
 
-// stretch is how long a jitter buffer takes to follow a way that has become
-// longer, or half of it.
-const stretch = 5 * Rate // samples
-
 // outwaits says that no jitter buffer would have waited for a packet: it was longer
 // under way than the soonest by more than a buffer holds. A buffer begins anew
-// with each talkspurt.
-func (r *Reception) outwaits(transit, arrival uint32, anew bool) (tooLate bool) {
-	switch {
-	case anew:
-		r.soonest, r.before, r.stretch = transit, transit, arrival
-	case arrival-r.stretch >= stretch && int32(arrival-r.stretch) > 0:
-		r.soonest, r.before, r.stretch = transit, r.soonest, arrival
-	case int32(transit-r.soonest) < 0:
+// with each talkspurt, and where the way has become longer: from the one that came
+// too late.
+func (r *Reception) outwaits(transit uint32, anew bool) (tooLate bool) {
+	late := int32(transit - r.soonest)
+	tooLate = !anew && late > int32(maxBuffer/(time.Second/Rate))
+	if anew || tooLate || late < 0 {
 		r.soonest = transit
 	}
-	late := max(int32(transit-r.soonest), int32(transit-r.before))
-	return late > int32(maxBuffer/(time.Second/Rate))
+	return tooLate
 }
 
 func (r *Reception) expected() uint32 {
