@@ -85,6 +85,7 @@ func (s *Server) dialDevice(ctx context.Context, to pbx.Endpoint, b *binding) (*
 		remote: wire.Uri{Scheme: "sip", User: token(to.Operator), Host: b.path.here.String()},
 		target: b.contact,
 	}
+	d.target.Headers = nil // RFC 3261 §19.1.1: not allowed in a request line; the register keeps them
 	headers := []wire.Header{wire.NewHeader("Session-Expires", "1800;refresher=uac")}
 	if id := token(to.CallID); id != "" {
 		headers = append(headers, wire.NewHeader("X-Cabline-Call", id))

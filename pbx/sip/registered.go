@@ -123,7 +123,6 @@ func (s *Server) bindingsIn(req *wire.Request, login string, now time.Time) (new
 			login: login, contact: *c.Address.Clone(), path: p, callID: string(*req.CallID()), seq: req.CSeq().SeqNo,
 			expires: now.Add(min(expires, maxExpires)),
 		}
-		b.contact.Headers = nil
 		if instance, ok := c.Params.Get("+sip.instance"); ok {
 			id, _ := c.Params.Get("reg-id")
 			b.instance = strings.Trim(instance, `"`) + " " + id
