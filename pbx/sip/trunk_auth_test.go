@@ -127,27 +127,60 @@ func TestAGatewayAndAProxyBeforeItBothGetTheirCredentials(t *testing.T) {
 }
 
 func TestACalleesChallengeNeverGetsTheTrunksCredentials(t *testing.T) {
-	for _, ask := range []string{
-		`WWW-Authenticate: Digest realm="evil.test", nonce="1", qop="auth"`,
-		`Proxy-Authenticate: Digest realm="evil.test", nonce="1", qop="auth"`,
-		`WWW-Authenticate: Digest realm="CARRIER.test", nonce="1", qop="auth"`,
-		`WWW-Authenticate: Basic realm="carrier.test"`,
-		"X-Nothing: at all",
+	unregistered := func(c *Config) { c.Trunks[0].AuthUser, c.Trunks[0].Password = "login", "pass word" }
+	for name, c := range map[string]struct {
+		change func(*Config)
+		asks   string // the registrar's realm; "": it asks nothing
+		own    string // the trunk's realm
+		others []string
+	}{
+		"a trunk with a realm":                      {withPassword, "", "carrier.test", []string{"127.0.0.1"}},
+		"a trunk with a domain":                     {func(c *Config) { unregistered(c); c.Trunks[0].Domain = "carrier.test" }, "", "carrier.test", []string{"127.0.0.1"}},
+		"a trunk with an address":                   {unregistered, "", "127.0.0.1", []string{"carrier.test"}},
+		"a registered trunk that was not asked":     {registering, "", "carrier.test", []string{"127.0.0.1", "asterisk"}},
+		"a registered trunk that was asked":         {registering, "asterisk", "asterisk", []string{"carrier.test", "127.0.0.1"}},
+		"a registered trunk with another realm too": {func(c *Config) { registering(c); c.Trunks[0].Realm = "calls.test" }, "asterisk", "calls.test", []string{"carrier.test"}},
 	} {
-		t.Run(ask, func(t *testing.T) {
-			b, carrier := startCarrier(t, withPassword)
-			done := b.dial(context.Background(), driver)
-			carrier.send(carrier.want("INVITE").reply("401 Who", "a", ask+"\n"))
-			carrier.want("ACK")
-			if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrRejected) {
-				t.Error(err)
+		asks := []string{"X-Nothing: at all", fmt.Sprintf("WWW-Authenticate: Basic realm=%q", c.own)}
+		others := append(c.others, "evil.test", c.own+".evil.test", "")
+		if loud := strings.ToUpper(c.own); loud != c.own {
+			others = append(others, loud)
+		}
+		for _, realm := range others {
+			for _, header := range []string{"WWW-Authenticate", "Proxy-Authenticate"} {
+				asks = append(asks, fmt.Sprintf("%s: Digest realm=%q, nonce=\"1\", qop=\"auth\"", header, realm))
 			}
-			b.stop()
-			for len(carrier.got) > 0 {
-				if m := <-carrier.got; !strings.HasPrefix(string(m), "ACK") {
-					t.Errorf("after the refusal came\n%s", m)
+		}
+		t.Run(name, func(t *testing.T) {
+			b, carrier := startCarrier(t, c.change)
+			if b.trunks[0].Register {
+				asked := carrier.want("REGISTER")
+				if c.asks != "" {
+					carrier.send(asked.reply("401 Who", "a", fmt.Sprintf("WWW-Authenticate: Digest realm=%q, nonce=\"1\", qop=\"auth\"\n", c.asks)))
+					asked = carrier.want("REGISTER")
+				}
+				carrier.accept(asked, "")
+				b.signOff(carrier)
+			}
+			for _, ask := range asks {
+				done := b.dial(context.Background(), driver)
+				carrier.send(carrier.want("INVITE").reply("401 Who", "a", ask+"\n"))
+				carrier.want("ACK")
+				if err := wait(t, "end of Dial", done).err; !errors.Is(err, pbx.ErrRejected) {
+					t.Errorf("%s: %v", ask, err)
+				}
+				if len(carrier.got) > 0 {
+					t.Errorf("%s: after the refusal came\n%s", ask, <-carrier.got)
 				}
 			}
+			done := b.dial(context.Background(), driver) // its own realm gets them
+			carrier.send(carrier.want("INVITE").reply("401 Who", "a", fmt.Sprintf("WWW-Authenticate: Digest realm=%q, nonce=\"1\", qop=\"auth\"\n", c.own)))
+			carrier.want("ACK")
+			again := carrier.want("INVITE")
+			knowsPassword(t, again, "Authorization", b.trunks[0].AuthUser, c.own, "pass word")
+			carrier.send(again.reply("486 Busy", "b", ""))
+			carrier.want("ACK")
+			<-done
 		})
 	}
 }
