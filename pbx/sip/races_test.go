@@ -455,3 +455,12 @@ func TestCallsThatAreLeftWhenTheServerStopsAreHungUp(t *testing.T) {
 	k.send(bye.reply("200 OK", "", ""))
 	wait(t, "end of the server", stopped)
 }
+
+// sipgo starts a transaction's timers when the request is written. An answer that
+// comes before that would leave them running, if it were not held until we read
+// it, which we do after that.
+func TestSipgoHoldsAnAnswerUntilItsTimersRun(t *testing.T) {
+	if n := cap(wire.NewClientTx("", nil, nil, nil).Responses()); n != 0 {
+		t.Errorf("%d answers are not held: what is sent early would be given up after 64*T1 though it rings", n)
+	}
+}
