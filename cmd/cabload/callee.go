@@ -41,7 +41,7 @@ type incall struct {
 	tag     string
 	state   inState
 	due     time.Time // of the answer, later of our BYE; zero: none
-	final   []byte    // our answer
+	answer  []byte    // our last, also to an INVITE that comes again
 	pending repeat    // the final answer until ACK, later BYE
 	theirs  siptext.Audio
 }
@@ -100,9 +100,7 @@ func (c *callee) invited(call *incall, m *siptext.Message, from netip.AddrPort) 
 	switch {
 	case call != nil && call.invite.Branch() == m.Branch():
 		c.score.add(&c.score.theirs)
-		if call.final != nil {
-			c.send(call.final, from)
-		}
+		c.send(call.answer, from)
 		return
 	case call != nil: // a re-INVITE, which nothing here calls for
 		c.send(siptext.Response(m, 488, "Not Acceptable Here", "").Bytes(), from)
@@ -127,7 +125,8 @@ func (c *callee) invited(call *incall, m *siptext.Message, from netip.AddrPort) 
 	}
 	c.taken++
 	c.calls[id] = call
-	c.send(siptext.Response(m, 180, "Ringing", call.tag).Add("Contact", c.contact()).Bytes(), from)
+	call.answer = siptext.Response(m, 180, "Ringing", call.tag).Add("Contact", c.contact()).Bytes()
+	c.send(call.answer, from)
 	if call.ring == 0 {
 		c.decide(call, now)
 	}
@@ -153,9 +152,9 @@ func (c *callee) refuse(call *incall, status int, reason string, now time.Time) 
 }
 
 func (c *callee) finish(call *incall, state inState, answer *siptext.Message, now time.Time) {
-	call.state, call.due, call.final = state, time.Time{}, answer.Bytes()
-	call.pending = newRepeat(call.final, call.from, timer2, now)
-	c.send(call.final, call.from)
+	call.state, call.due, call.answer = state, time.Time{}, answer.Bytes()
+	call.pending = newRepeat(call.answer, call.from, timer2, now)
+	c.send(call.answer, call.from)
 }
 
 func (c *callee) acknowledged(call *incall) {
@@ -242,7 +241,7 @@ func (c *callee) repeats(now time.Time) {
 			c.score.add(&c.score.repeated)
 			c.send(call.pending.message, call.pending.to)
 		case expired:
-			c.score.fail([]string{"", "no ACK", "no ACK of a refusal", "", "no answer to the callee's BYE"}[call.state])
+			c.score.lose([]string{"", "no ACK", "no ACK of a refusal", "", "no answer to the callee's BYE"}[call.state], call.invite.Value("Call-ID"))
 			c.forget(call, nil)
 		case due && call.state == ringing:
 			c.decide(call, now)

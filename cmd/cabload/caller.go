@@ -139,7 +139,7 @@ func (c *caller) receive(m *siptext.Message, from netip.AddrPort) {
 		call.pending.hold() // now 487 is due, or 200 if that was on its way
 	case m.Method() == "BYE" && call.state == leaving:
 		if m.Status() >= 300 {
-			c.score.fail("BYE was answered by " + m.Start[8:])
+			c.score.lose("BYE was answered by "+m.Start[8:], call.id)
 		} else {
 			c.score.add(&c.score.ended)
 		}
@@ -169,7 +169,7 @@ func (c *caller) progress(call *outcall, m *siptext.Message, from netip.AddrPort
 		case c.rough && slices.Contains(refusals, status):
 			c.score.add(&c.score.refused)
 		default:
-			c.score.fail(strings.TrimSpace(m.Start[8:]))
+			c.score.lose(strings.TrimSpace(m.Start[8:]), call.id)
 		}
 		c.forget(call)
 	default:
@@ -198,7 +198,7 @@ func (c *caller) established(call *outcall, m *siptext.Message, from netip.AddrP
 	if c.talk != nil {
 		theirs, err := siptext.ParseSDP(m.Body)
 		if err != nil {
-			c.score.fail("200 without audio")
+			c.score.lose("200 without audio", call.id)
 		} else {
 			c.talk(call.n, theirs)
 		}
@@ -235,7 +235,7 @@ func (c *caller) asked(call *outcall, m *siptext.Message, from netip.AddrPort) {
 			if c.rough {
 				c.score.add(&c.score.left)
 			} else {
-				c.score.fail("the PBX hung up on the caller")
+				c.score.lose("the PBX hung up on the caller", call.id)
 			}
 			c.forget(call)
 		}
@@ -264,7 +264,7 @@ func (c *caller) repeats(now time.Time) {
 			c.score.add(&c.score.repeated)
 			c.send(call.pending.message, call.pending.to)
 		case expired:
-			c.score.fail([]string{"no answer to INVITE", "no end after CANCEL", "", "no answer to BYE"}[call.state])
+			c.score.lose([]string{"no answer to INVITE", "no end after CANCEL", "", "no answer to BYE"}[call.state], call.id)
 			c.forget(call)
 		case !call.hangUp.IsZero() && now.After(call.hangUp):
 			c.leave(call, now)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"cabline/cmd/internal/siptext"
@@ -28,6 +29,7 @@ type desk struct {
 	take  func(m *siptext.Message, from netip.AddrPort)
 	sweep func(now time.Time)
 	done  chan struct{}
+	stood atomic.Int64 // the longest time between two sweeps: we were slow, and not the exchange
 }
 
 func openDesk(at netip.AddrPort) (*desk, error) {
@@ -54,8 +56,10 @@ func (d *desk) work() {
 	defer close(d.done)
 	buf := make([]byte, siptext.MaxSize)
 	next := time.Now()
-	for {
+	for swept := next; ; {
 		if now := time.Now(); now.After(next) {
+			d.stood.Store(max(d.stood.Load(), int64(now.Sub(swept))))
+			swept = now
 			d.sweep(now)
 			next = now.Add(sweeping)
 			if d.conn.SetReadDeadline(next) != nil {

@@ -173,8 +173,11 @@ func (r *report) soak(ctx context.Context, b bench, s soak) error {
 	r.Soaked = &got
 	r.print("\n%d calls: %d answered, %d hung up by us, %d by the exchange, %d taken back, %d refused, %d failed\n",
 		got.Started, got.Answered, got.Ended, got.Left, got.Cancelled, got.Refused, got.Failed)
-	r.print("%d answered at the far end; %d packets heard from there and back, %d in another call; %d messages repeated\n",
-		got.Drivers, got.Packets, got.Strayed, got.Repeats)
+	r.print("%d answered at the far end; %d packets heard from there and back, %d in another call; %d messages repeated; this tool stood still for %.0f ms at most\n",
+		got.Drivers, got.Packets, got.Strayed, got.Repeats, got.Stood)
+	for _, l := range got.Lost {
+		r.print("%s", l)
+	}
 	r.returned(got.Before, got.After)
 	return err
 }

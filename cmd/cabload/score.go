@@ -21,6 +21,7 @@ type score struct {
 	cancelled int // by us while it rang, or by the PBX while we rang
 	refused   int // where parties may refuse
 	failures  map[string]int
+	lost      []lostCall      // the first of them
 	setups    []time.Duration // INVITE to 200
 }
 
@@ -36,6 +37,16 @@ func (s *score) fail(why string) {
 	s.mu.Lock()
 	s.failures[why]++
 	s.mu.Unlock()
+}
+
+// lose is fail for one call.
+func (s *score) lose(why, id string) {
+	s.fail(why)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lost) < maxRecords {
+		s.lost = append(s.lost, lostCall{CallID: id, Why: why, At: time.Now().UTC()})
+	}
 }
 
 func (s *score) answer(setup time.Duration) {

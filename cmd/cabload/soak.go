@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"cabline/cmd/internal/siptext"
@@ -41,6 +42,8 @@ type soaked struct {
 	Packets   uint64         `json:"packets"` // of one party, heard by the other
 	Strayed   uint64         `json:"strayed"` // heard in another call
 	Kept      string         `json:"kept,omitempty"`
+	Lost      []lostCall     `json:"lost,omitempty"` // the first that failed
+	Stood     float64        `json:"stood_ms"`       // the longest time in which this tool's ends did nothing
 }
 
 // point is one moment of the curve.
@@ -96,6 +99,7 @@ func (s soak) run(ctx context.Context, b bench, show func(point)) (r soaked, err
 	}
 	e.do(func() { r.Packets, r.Strayed = e.heard, e.window.strayed })
 	r.count(out, in)
+	s.Web.recall(context.WithoutCancel(ctx), r.Lost)
 	if err != nil {
 		return r, err
 	}
@@ -192,6 +196,8 @@ func (r *soaked) count(out *caller, in *callee) {
 	r.Cancelled, r.Refused = o.cancelled, o.refused
 	r.Repeats = o.repeated + o.theirs + i.repeated + i.theirs
 	r.Drivers = i.answered
+	r.Lost = slices.Concat(o.lost, i.lost)
+	r.Stood = time.Duration(max(out.stood.Load(), in.stood.Load())).Seconds() * 1000
 }
 
 // settle waits until the exchange holds no more than before, and judges.

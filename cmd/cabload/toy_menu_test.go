@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -209,7 +210,8 @@ func TestASoakFailsWhenCallsDo(t *testing.T) {
 	s := soak{Web: webSide(t, func(int) holdings { return holdings{RSS: 1, Goroutines: 1, FDs: 1} }), Menu: "menu", Driver: "100",
 		Rate: 20, For: time.Second, Talk: short, Ring: 50 * time.Millisecond, Every: time.Second, Settle: time.Second}
 	got, err := s.run(t.Context(), b, func(point) {})
-	if err == nil || got.Causes["500 Server Internal Error"] == 0 || got.Causes["500 Server Internal Error"] != got.Failed {
+	if err == nil || got.Causes["500 Server Internal Error"] == 0 || got.Causes["500 Server Internal Error"] != got.Failed ||
+		len(got.Lost) != min(got.Failed, maxRecords) || !strings.HasSuffix(got.Lost[0].CallID, "@cabload") || got.Stood == 0 {
 		t.Errorf("%v, got %+v", err, got)
 	}
 }

@@ -3,7 +3,8 @@
 # with a new data folder, load it, print the figures, end it.
 #
 # Without arguments of its own cabload measures everything ("all"). A second
-# process, the exchange, is found and ended by its id, whatever happens.
+# process, the exchange, is found and ended by its id, whatever happens. Its data
+# and its log are kept when something failed.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,12 +15,17 @@ shift 2
 
 work=$(mktemp -d)
 pid=
+failed=
 finish() {
 	if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
 		for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
 		kill -KILL "$pid" 2>/dev/null || true
 	fi
-	rm -rf "$work"
+	if [ -n "$failed" ]; then
+		echo "bench: the data of the exchange and its log are kept in $work" >&2
+	else
+		rm -rf "$work"
+	fi
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -47,7 +53,7 @@ case " $* " in *" --json "*) ;; *)
 	echo "$(date -u +%F) $(uname -sr), $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | xargs) × $(nproc), $("$cabline" version | head -n 1)" ;;
 esac
 code=0
-"$cabload" "$@" --pid "$pid" || code=$?
+"$cabload" "$@" --pid "$pid" || code=$? failed=yes
 if [ -s "$work/log" ]; then
 	echo "bench: the exchange wrote $(wc -l <"$work/log") lines to its log; the last ones:" >&2
 	tail -n 5 "$work/log" >&2
