@@ -97,7 +97,8 @@ func TestAnEndKnowsForHowLongItStoodStill(t *testing.T) {
 	d.sweep = func(time.Time) {
 		switch sweeps++; sweeps {
 		case 1:
-			time.Sleep(50 * time.Millisecond)
+			for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
+			}
 		case 2:
 			close(swept)
 		}
