@@ -21,14 +21,15 @@ type Host struct {
 	Here, There netip.Addr // our end of the wire, and its
 }
 
-// New makes a host, or skips the test where that is not allowed.
+// New makes a host. Where that is not allowed it skips the test, and fails it
+// where CI is set: there nobody would see that it is never run.
 func New(t *testing.T) Host {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("a network namespace needs root")
+		lacking(t, "a network namespace needs root")
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("no ip(8) here: install iproute2")
+		lacking(t, "no ip(8) here: install iproute2")
 	}
 	a, b := byte(rand.N(256)), byte(4*rand.N(64))
 	h := Host{fmt.Sprintf("cabl%d-%d-%d", os.Getpid(), a, b), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
@@ -43,10 +44,18 @@ func New(t *testing.T) Host {
 		"-n " + h.name + " link set out up",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Skipf("ip %s: %s", line, out) // a container that may not
+			lacking(t, fmt.Sprintf("ip %s: %s", line, out)) // a container that may not
 		}
 	}
 	return h
+}
+
+func lacking(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // runs bounds what a program there may take.
