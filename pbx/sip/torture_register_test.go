@@ -54,6 +54,7 @@ func loggedIn(raw []byte, who, credentials string) []byte {
 	if credentials == "" {
 		return raw
 	}
+	raw = bytes.Replace(raw, []byte("branch=z9hG4bK"), []byte("branch=z9hG4bKagain"), 1) // another transaction
 	head, rest, _ := bytes.Cut(raw, blankLine)
 	return slices.Concat(head, []byte("\r\nAuthorization: "+credentials), blankLine, rest)
 }
@@ -66,6 +67,15 @@ func contactsIn(m message) (all []string) {
 		}
 	}
 	return all
+}
+
+// sameBut compares but for what follows a mark, the time left for one.
+func sameBut(mark string) func(a, b string) bool {
+	return func(a, b string) bool {
+		a, _, _ = strings.Cut(a, mark)
+		b, _, _ = strings.Cut(b, mark)
+		return a == b
+	}
 }
 
 func TestRegistrationsOfRFC4475HaveTheirOutcome(t *testing.T) {
@@ -90,7 +100,7 @@ func TestRegistrationsOfRFC4475HaveTheirOutcome(t *testing.T) {
 					t.Errorf("want %s and contacts %q, got\n%s", c.status, c.contacts, answer)
 				}
 				anna.noContact = true
-				if later := anna.register(""); later.status() != "200" || !slices.Equal(contactsIn(later), c.contacts) {
+				if later := anna.register(""); later.status() != "200" || !slices.EqualFunc(contactsIn(later), c.contacts, sameBut("expires=")) {
 					t.Errorf("want contacts %q later, got\n%s", c.contacts, later)
 				}
 				rung(t, b, p, c.rung)
@@ -136,7 +146,7 @@ func TestAnUnusualReasonOrNoneIsNoReasonToLoseACall(t *testing.T) {
 	done := b.dial(context.Background(), driver)
 	invite := carrier.want("INVITE")
 	carrier.send(invite.reply(line("noreason"), "", ""))
-	carrier.noRepeat(patience()) // the 100 has told us that it came
+	carrier.silent(patience()) // in which we would give up, had the 100 told us nothing
 	carrier.send(invite.reply(line("unreason"), "a", "Contact: <sip:gw@"+carrier.self+">\n"+sdpOffer))
 	carrier.want("ACK")
 	r := wait(t, "leg", done)
