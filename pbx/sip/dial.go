@@ -117,12 +117,9 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	l.mu.Lock()
 	l.sdp = sdp
 	l.mu.Unlock()
-	var pass login
-	if l.trunk != nil {
-		pass = l.trunk.login()
-	}
+	pass := l.logIn()
 	for {
-		req, p := l.composeInvite(append(extra, pass.headers()...))
+		req, p := l.composeInvite(extra, &pass)
 		tx, err := l.server.send(ctx, p, req)
 		if err != nil {
 			if !errors.Is(err, errTold) {
@@ -140,13 +137,14 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	}
 }
 
-func (l *Leg) composeInvite(extra []wire.Header) (*wire.Request, path) {
+func (l *Leg) composeInvite(extra []wire.Header, pass *login) (*wire.Request, path) {
 	l.mu.Lock()
 	sdp := l.sdp
 	l.localSeq++
 	l.forks, l.heardFrom = nil, ""
 	req, p := l.compose(wire.INVITE, l.localSeq), l.path
 	req.AppendHeader(l.contact())
+	l.prove(req, pass)
 	l.mu.Unlock()
 	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
 	req.AppendHeader(wire.NewHeader("Allow", l.allows()))
@@ -296,7 +294,9 @@ func (l *Leg) abandon(req *wire.Request, tx *wire.ClientTx, heard bool, why erro
 				continue
 			case res.IsSuccess():
 				tx.Terminate()
-				l.server.refuseFork(l.path, res)
+				l.mu.Lock()
+				l.refuseFork(res)
+				l.mu.Unlock()
 			}
 			return
 		case <-tx.Done():
@@ -357,11 +357,17 @@ func (d *dialog) reach(res *wire.Response) error {
 	return nil
 }
 
-// ack acknowledges a 2xx to the INVITE with number seq. The lock is held.
+// ack acknowledges a 2xx to the INVITE with number seq, with the credentials of
+// that (RFC 3261 §13.2.2.4). The lock is held.
 func (l *Leg) ack(seq uint32) {
-	if l.server.connected(l.path) {
-		l.server.sendACK(l.ctx, l.path, l.compose(wire.ACK, seq))
+	if !l.server.connected(l.path) {
+		return
 	}
+	req := l.compose(wire.ACK, seq)
+	for _, h := range l.proof {
+		req.AppendHeader(h)
+	}
+	l.server.sendACK(l.ctx, l.path, req)
 }
 
 // strayResponse is a response no transaction waits for. A 2xx is repeated
@@ -380,7 +386,7 @@ func (s *Server) strayResponse(res *wire.Response) {
 	}
 	if l == nil {
 		if p, err := s.pathBack(res, true); err == nil {
-			s.refuseFork(p, res)
+			(&Leg{server: s, dialog: dialog{path: p}}).refuseFork(res)
 		}
 		return
 	}
@@ -391,20 +397,22 @@ func (s *Server) strayResponse(res *wire.Response) {
 	case tag == l.remoteTag:
 		l.ack(seq.SeqNo)
 	default:
-		s.refuseFork(l.path, res)
+		l.refuseFork(res)
 	}
 }
 
-// refuseFork ends a dialog we do not want: ACK and BYE, from what the 2xx says.
-func (s *Server) refuseFork(p path, res *wire.Response) {
+// refuseFork ends a dialog we do not want, another branch's: ACK and BYE, from
+// what the 2xx says. The lock is held.
+func (l *Leg) refuseFork(res *wire.Response) {
 	from := res.From()
-	l := &Leg{server: s, ctx: context.Background(), dialog: dialog{path: p, callID: string(*res.CallID()), local: from.Address, localSeq: res.CSeq().SeqNo}}
-	l.localTag, _ = from.Params.Get("tag")
-	l.remote = res.To().Address
-	if res.Contact() == nil || l.reach(res) != nil {
+	fork := &Leg{server: l.server, ctx: context.Background(), party: party{trunk: l.trunk}, proof: l.proof,
+		dialog: dialog{path: l.path, callID: string(*res.CallID()), local: from.Address, localSeq: res.CSeq().SeqNo}}
+	fork.localTag, _ = from.Params.Get("tag")
+	fork.remote = res.To().Address
+	if res.Contact() == nil || fork.reach(res) != nil {
 		return
 	}
-	l.ack(l.localSeq)
-	l.localSeq += pracksMax
-	l.sendBye(nil)
+	fork.ack(fork.localSeq)
+	fork.localSeq += pracksMax
+	fork.sendBye(nil)
 }

@@ -58,7 +58,7 @@ func (l *Leg) sendKeys() {
 		l.localSeq++
 		seq := l.localSeq
 		l.mu.Unlock()
-		l.deliver(func() *wire.Request {
+		l.deliver(seq, func(seq uint32) *wire.Request {
 			req := l.compose(wire.INFO, seq)
 			req.AppendHeader(wire.NewHeader("Content-Type", "application/dtmf-relay"))
 			req.SetBody(fmt.Appendf(nil, "Signal=%c\r\nDuration=100\r\n", d))

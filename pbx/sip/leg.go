@@ -40,14 +40,15 @@ type Leg struct {
 	mu sync.Mutex // guards all below
 	dialog
 	state     state
-	arrival   *arrival  // until it is answered or refused
-	pending   *accepted // our 200 that waits for its ACK
-	lastOK    uint32    // number of the last INVITE of theirs we answered so
-	acked     bool      // the first ACK came, or went
-	inviting  bool      // a re-INVITE of ours is under way
-	placed    bool      // the call is ours, and so the Call-ID
-	redirects int       // how often it was sent on
-	plain     bool      // the peer has refused our encryption
+	arrival   *arrival      // until it is answered or refused
+	pending   *accepted     // our 200 that waits for its ACK
+	lastOK    uint32        // number of the last INVITE of theirs we answered so
+	acked     bool          // the first ACK came, or went
+	inviting  bool          // a re-INVITE of ours is under way
+	placed    bool          // the call is ours, and so the Call-ID
+	proof     []wire.Header // the credentials of our last INVITE
+	redirects int           // how often it was sent on
+	plain     bool          // the peer has refused our encryption
 	forks     map[string]early
 	heardFrom string // the branch whose early answer the audio has
 	session
@@ -233,7 +234,7 @@ func (l *Leg) sendBye(why error) {
 	parted := l.server.partings.begin(l.login)
 	l.server.work.Go(func() {
 		defer parted()
-		l.deliver(func() *wire.Request {
+		l.deliver(seq, func(seq uint32) *wire.Request {
 			req := l.compose(wire.BYE, seq)
 			req.AppendHeader(wire.NewHeader("Reason", byeReason(why)))
 			return req
@@ -241,19 +242,31 @@ func (l *Leg) sendBye(why error) {
 	})
 }
 
-// deliver sends a request of the dialog and returns its final response, or
-// none. A page whose connection is down gets it when it is back, if that is
-// within the time messages are repeated for; a trunk, over a new one at once.
-func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
+// deliver sends the request of the dialog with number seq and returns its final
+// response, or none. Challenged by the trunk, it goes again with the trunk's
+// credentials and the next number (RFC 3261 §22.2, §22.3). A page whose connection
+// is down gets it when it is back, if that is within the time messages are repeated
+// for; a trunk, over a new one at once.
+func (l *Leg) deliver(seq uint32, compose func(seq uint32) *wire.Request) *wire.Response {
 	deadline := time.Now().Add(64 * wire.T1)
-	for again := false; l.reachable(deadline); again = true {
+	pass := l.logIn()
+	for again := false; l.reachable(deadline); {
 		l.mu.Lock()
-		req, p := compose(), l.path
+		req, p := compose(seq), l.path
+		l.prove(req, &pass)
 		l.mu.Unlock()
 		res, err := l.server.exchange(l.ctx, p, req)
+		if err == nil && challenged(res) && pass.answer(req, res) == nil {
+			l.mu.Lock()
+			l.localSeq++
+			seq = l.localSeq
+			l.mu.Unlock()
+			continue
+		}
 		if err == nil || p.network == "UDP" || p.flow == "" && again || time.Now().After(deadline) {
 			return res
 		}
+		again = true
 		l.mu.Lock()
 		if l.flow == p.flow && p.flow != "" {
 			l.flow = closedFlow // it broke before sipgo noticed
@@ -261,6 +274,25 @@ func (l *Leg) deliver(compose func() *wire.Request) *wire.Response {
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+// logIn begins to pass the challenges to one request; a phone gets no password.
+func (l *Leg) logIn() login {
+	if l.trunk == nil {
+		return login{}
+	}
+	return l.trunk.login()
+}
+
+// prove puts the credentials into a request. The lock is held.
+func (l *Leg) prove(req *wire.Request, pass *login) {
+	proof := pass.headers()
+	for _, h := range proof {
+		req.AppendHeader(h)
+	}
+	if req.IsInvite() {
+		l.proof = proof
+	}
 }
 
 // closedFlow is the flow of a leg whose connection is gone.

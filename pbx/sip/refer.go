@@ -161,7 +161,7 @@ func (n *subscription) notify(code int) {
 	l.server.work.Go(func() {
 		defer close(sent)
 		<-before
-		l.deliver(func() *wire.Request { return l.composeNotify(n.id, seq, code) })
+		l.deliver(seq, func(seq uint32) *wire.Request { return l.composeNotify(n.id, seq, code) })
 	})
 }
 

@@ -255,9 +255,14 @@ func (l *Leg) confirm(res *wire.Response, tag string) bool {
 		return false
 	}
 	l.localSeq++
-	req := branch.compose(wire.PRACK, l.localSeq)
-	req.AppendHeader(wire.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)))
-	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, branch.path, req) })
+	seq, rack := l.localSeq, fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)
+	l.server.work.Go(func() {
+		l.deliver(seq, func(seq uint32) *wire.Request {
+			req := branch.compose(wire.PRACK, seq)
+			req.AppendHeader(wire.NewHeader("RAck", rack))
+			return req
+		})
+	})
 	return true
 }
 

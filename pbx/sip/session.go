@@ -163,13 +163,16 @@ func (l *Leg) repeatSession(method wire.RequestMethod) {
 	l.localSeq++
 	seq := l.localSeq
 	l.mu.Unlock()
-	res := l.deliver(func() *wire.Request { return l.composeRefresh(method, seq) })
+	res := l.deliver(seq, func(seq uint32) *wire.Request { return l.composeRefresh(method, seq) })
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inviting = false
+	if method == wire.INVITE && res != nil && res.IsSuccess() {
+		l.ack(res.CSeq().SeqNo) // also where our BYE has crossed it
+	}
 	if l.state == up {
-		l.refreshed(res, method, seq)
+		l.refreshed(res, method)
 	}
 }
 
@@ -190,18 +193,15 @@ func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Reques
 }
 
 // refreshed is the answer to refresh. The lock is held.
-func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, seq uint32) {
+func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod) {
 	switch {
 	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
 		l.fail(fmt.Errorf("session refresh unanswered: %w", pbx.ErrUnreachable))
 	case res.IsSuccess():
 		l.retarget(res.Contact())
-		if method == wire.INVITE {
-			l.ack(seq)
-			if body := res.Body(); len(body) > 0 {
-				_ = l.audio.Accept(body) // it was acceptable before
-				l.noticeHold()
-			}
+		if body := res.Body(); method == wire.INVITE && len(body) > 0 {
+			_ = l.audio.Accept(body) // it was acceptable before
+			l.noticeHold()
 		}
 		l.agreed(res)
 	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
