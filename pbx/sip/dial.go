@@ -272,11 +272,20 @@ func (l *Leg) unsecured(res *wire.Response) bool {
 	return true
 }
 
-// abandon sees an INVITE that nobody waits for any more to its end: CANCEL as
-// soon as the peer has shown signs of life (RFC 3261 §9.1), ACK and BYE where
-// the answer crossed it.
+// abandon sees an INVITE that nobody waits for any more to its end: ACK and BYE
+// where the answer crossed the CANCEL.
 func (l *Leg) abandon(req *wire.Request, tx *wire.ClientTx, heard bool, why error) {
 	defer l.lose(why)
+	if res := l.takeBack(req, tx, heard, why); res != nil && res.IsSuccess() {
+		l.mu.Lock()
+		l.refuseFork(res)
+		l.mu.Unlock()
+	}
+}
+
+// takeBack cancels an INVITE as soon as the peer has shown signs of life (RFC 3261
+// §9.1), and returns its final response; nil: none came.
+func (l *Leg) takeBack(req *wire.Request, tx *wire.ClientTx, heard bool, why error) *wire.Response {
 	deadline := time.NewTimer(64 * wire.T1)
 	defer deadline.Stop()
 	if heard {
@@ -285,25 +294,21 @@ func (l *Leg) abandon(req *wire.Request, tx *wire.ClientTx, heard bool, why erro
 	for {
 		select {
 		case res := <-tx.Responses():
-			switch {
-			case res.IsProvisional():
-				if !heard {
-					heard = true
-					l.cancel(req, why)
+			if !res.IsProvisional() {
+				if res.IsSuccess() {
+					tx.Terminate() // repetitions come to strayResponse
 				}
-				continue
-			case res.IsSuccess():
-				tx.Terminate()
-				l.mu.Lock()
-				l.refuseFork(res)
-				l.mu.Unlock()
+				return res
 			}
-			return
+			if !heard {
+				heard = true
+				l.cancel(req, why)
+			}
 		case <-tx.Done():
-			return
+			return nil
 		case <-deadline.C:
 			tx.Terminate()
-			return
+			return nil
 		}
 	}
 }
@@ -317,7 +322,7 @@ func (l *Leg) cancel(req *wire.Request, why error) {
 	if errors.Is(why, pbx.ErrElsewhere) {
 		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
 	}
-	l.server.work.Go(func() { _, _ = l.server.exchange(l.ctx, p, c) })
+	l.server.work.Go(func() { _, _ = l.exchange(p, c) })
 }
 
 // established is the first 2xx: the dialog stands.

@@ -255,8 +255,8 @@ func (l *Leg) deliver(seq uint32, compose func(seq uint32) *wire.Request) *wire.
 		req, p := compose(seq), l.path
 		l.prove(req, &pass)
 		l.mu.Unlock()
-		res, err := l.server.exchange(l.ctx, p, req)
-		if err == nil && challenged(res) && pass.answer(req, res) == nil {
+		res, err := l.exchange(p, req)
+		if res != nil && challenged(res) && !(req.IsInvite() && l.ctx.Err() != nil) && pass.answer(req, res) == nil {
 			l.mu.Lock()
 			l.localSeq++
 			seq = l.localSeq
@@ -298,21 +298,35 @@ func (l *Leg) prove(req *wire.Request, pass *login) {
 // closedFlow is the flow of a leg whose connection is gone.
 const closedFlow = "closed"
 
-// exchange sends a request and returns its final response. It outlives ctx.
-func (s *Server) exchange(ctx context.Context, p path, req *wire.Request) (*wire.Response, error) {
-	tx, err := s.send(context.WithoutCancel(ctx), p, req)
+// exchange sends a request and returns its final response. It outlives the leg; but
+// an INVITE, which sipgo waits for without end once it has heard a 1xx, is taken back
+// when the leg ends, or nothing has come for 64*T1 after that.
+func (l *Leg) exchange(p path, req *wire.Request) (*wire.Response, error) {
+	tx, err := l.server.send(context.WithoutCancel(l.ctx), p, req)
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Terminate()
+	var end <-chan struct{}
+	if req.IsInvite() {
+		end = l.ctx.Done()
+	}
+	var limit <-chan time.Time
 	for {
 		select {
 		case res := <-tx.Responses():
 			if !res.IsProvisional() {
 				return res, nil
 			}
+			if req.IsInvite() {
+				limit = time.After(64 * wire.T1)
+			}
 		case <-tx.Done():
 			return nil, tx.Err()
+		case <-end:
+			return l.takeBack(req, tx, limit != nil, nil), nil
+		case <-limit:
+			return l.takeBack(req, tx, true, nil), nil
 		}
 	}
 }

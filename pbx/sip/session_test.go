@@ -48,6 +48,79 @@ func TestARefusedGlareIsTriedAgainAfterTheRFCsTimes(t *testing.T) {
 	k.bye()
 }
 
+// unanswered is a call in which our re-INVITE gets no more than 100.
+func unanswered(t *testing.T) (k *talk, l *Leg, invite message) {
+	t.Helper()
+	b := start(t, answerAll, nil)
+	k = b.phone().newTalk("79161234567", "74950000000")
+	k.call()
+	l = wait(t, "leg", b.legs).(*Leg)
+	l.isAcked(t)
+	l.Renew()
+	invite = k.want("INVITE")
+	k.send(invite.reply("100 Trying", "", ""))
+	return k, l, invite
+}
+
+// untilOver waits until nothing is left of a re-INVITE of ours.
+func (l *Leg) untilOver(t *testing.T) {
+	t.Helper()
+	until(t, "the re-INVITE is over", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return !l.inviting })
+}
+
+// takenBack answers a CANCEL, and the INVITE it is of.
+func (k *talk) takenBack(invite message) {
+	k.t.Helper()
+	cancel := k.want("CANCEL", "INVITE")
+	if via := cancel.header("Via"); via != invite.header("Via") || cancel.header("To") != invite.header("To") {
+		k.t.Errorf("got\n%s", cancel)
+	}
+	k.send(cancel.reply("200 OK", "", ""))
+	k.send(invite.reply("487 Terminated", "", ""))
+	k.want("ACK", "INVITE")
+}
+
+func TestAReINVITEThatGetsNoMoreThan100IsTakenBackAndTheCallGoesOn(t *testing.T) {
+	k, l, invite := unanswered(t)
+	sent := time.Now()
+	k.takenBack(invite)
+	if took := time.Since(sent); took < 60*wire.T1 {
+		t.Errorf("after %v", took)
+	}
+	l.untilOver(t)
+	k.request("INVITE", holdOffer)
+	k.want("SIP/2.0 200")
+	k.request("ACK", "")
+	k.bye()
+}
+
+func TestAReINVITEThatGetsNoMoreThan100EndsWithTheCall(t *testing.T) {
+	for name, ours := range map[string]bool{"that we end": true, "that they end": false} {
+		t.Run(name, func(t *testing.T) {
+			k, l, invite := unanswered(t)
+			wanted := map[string]bool{"CANCEL": true}
+			if ours {
+				wanted["BYE"] = true
+				_ = l.HangUp(context.Background(), nil)
+			} else {
+				k.bye()
+			}
+			for len(wanted) > 0 {
+				m := k.want("", "INVITE")
+				method, _, _ := strings.Cut(string(m), " ")
+				if !wanted[method] {
+					t.Fatalf("got\n%s", m)
+				}
+				delete(wanted, method)
+				k.send(m.reply("200 OK", "", ""))
+			}
+			k.send(invite.reply("487 Terminated", "", ""))
+			k.want("ACK")
+			l.untilOver(t)
+		})
+	}
+}
+
 func TestASessionThePeerFindsTooShortIsMadeLonger(t *testing.T) {
 	_, k, _ := refreshing(t, "Allow: UPDATE\n")
 	first := k.want("UPDATE")
