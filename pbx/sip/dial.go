@@ -335,6 +335,9 @@ func (l *Leg) established(res *wire.Response) error {
 		return err
 	}
 	l.state, l.acked, l.code, l.answered = up, true, res.StatusCode, time.Now()
+	if e := l.forks[l.remoteTag]; e != nil {
+		l.remoteSeq = e.remoteSeq
+	}
 	l.ack(res.CSeq().SeqNo)
 	l.agreed(res)
 	if err := l.answeredBy(res); err != nil {

@@ -36,8 +36,9 @@ func (l *Leg) belongs(req *wire.Request) bool {
 	tag, _ := req.From().Params.Get("tag")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, rings := l.forks[tag] // RFC 3262 §4: a reliable response makes a dialog
-	return string(*req.CallID()) == l.callID && (tag == l.remoteTag || l.state == calling && rings)
+	e := l.forks[tag]
+	rings := l.state == calling && e != nil && e.rseq != 0 // RFC 3262 §4: a reliable response makes a dialog
+	return string(*req.CallID()) == l.callID && (tag == l.remoteTag || rings)
 }
 
 // overtaking is how long a request waits for those numbered before it: sipgo
@@ -50,16 +51,29 @@ func (l *Leg) inTurn(req *wire.Request) bool {
 	seq := req.CSeq().SeqNo
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.remoteSeq != 0 && seq > l.remoteSeq+1 { // gaps are allowed, so this only waits
+	if last := *l.count(req); last != 0 && seq > last+1 { // gaps are allowed, so this only waits
 		l.mu.Unlock()
 		time.Sleep(overtaking)
 		l.mu.Lock()
 	}
-	if l.remoteSeq != 0 && seq <= l.remoteSeq {
+	last := l.count(req)
+	if *last != 0 && seq <= *last {
 		return false
 	}
-	l.remoteSeq = seq
+	*last = seq
 	return true
+}
+
+// count is the number of the last request of theirs; each branch of a fork has its
+// own (RFC 3261 §12.2.2). The lock is held.
+func (l *Leg) count(req *wire.Request) *uint32 {
+	if l.state == calling {
+		tag, _ := req.From().Params.Get("tag")
+		if e := l.forks[tag]; e != nil {
+			return &e.remoteSeq
+		}
+	}
+	return &l.remoteSeq
 }
 
 func (l *Leg) isOver() bool {

@@ -49,7 +49,7 @@ type Leg struct {
 	proof     []wire.Header // the credentials of our last INVITE
 	redirects int           // how often it was sent on
 	plain     bool          // the peer has refused our encryption
-	forks     map[string]early
+	forks     map[string]*early
 	heardFrom string // the branch whose early answer the audio has
 	session
 	referring bool          // a REFER of theirs is under way

@@ -170,7 +170,8 @@ func (l *Leg) confirmedEarly(req *wire.Request, tx *wire.ServerTx) {
 func (l *Leg) updatedEarly(req *wire.Request, tx *wire.ServerTx) {
 	from, _ := req.From().Params.Get("tag")
 	a := l.arrival
-	agreed := l.state == calling && l.heardFrom == from || a != nil && a.reliable && a.told && a.unsure == nil
+	e := l.forks[from]
+	agreed := l.state == calling && l.heardFrom == from && e != nil && e.certain || a != nil && a.reliable && a.told && a.unsure == nil
 	switch {
 	case len(req.Body()) == 0:
 		l.server.answer(req, tx, wire.StatusOK, l.contact())
@@ -189,6 +190,8 @@ func (l *Leg) updatedEarly(req *wire.Request, tx *wire.ServerTx) {
 	}
 	if l.sdp = sdp; a != nil {
 		a.sdp = sdp
+	} else {
+		e.sdp, e.offered = req.Body(), true
 	}
 	res := respond(req, wire.StatusOK, l.contact(), wire.NewHeader("Content-Type", "application/sdp"))
 	res.SetBody(sdp)
@@ -207,11 +210,15 @@ func (a *arrival) settle() {
 // early is what a leg that is being called knows of who rings: one for each
 // branch of a fork.
 type early struct {
-	rseq uint32 // of the reliable response that came last
+	rseq      uint32 // of the reliable response that came last; 0: none did
+	remoteSeq uint32 // of the request that came last
+	sdp       []byte // what the branch said last; nil: nothing yet
+	offered   bool   // it was an offer, in UPDATE
+	certain   bool   // its answer to our offer came reliably: there will be no other
 }
 
-// maxForks bounds the branches of one call that are confirmed, and pracksMax
-// what they may have counted our requests up to.
+// maxForks bounds the branches of one call that are heard, and pracksMax what they
+// may have counted our requests up to.
 const (
 	maxForks  = 20
 	pracksMax = 1000
@@ -227,29 +234,71 @@ func (l *Leg) rings(res *wire.Response) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	tag, _ := to.Params.Get("tag")
-	if !l.confirm(res, tag) || len(res.Body()) == 0 || !isSDP(res) || l.audio.Accept(res.Body()) != nil {
-		return false // what cannot be understood here may be in the 200
+	e := l.branch(tag)
+	if e == nil || !l.confirm(res, e) || len(res.Body()) == 0 || !isSDP(res) || e.certain {
+		return false
 	}
 	first := l.heardFrom == ""
-	l.heardFrom = tag
+	if l.hears(tag, early{sdp: res.Body()}) != nil {
+		return false // what cannot be understood here may be in the 200
+	}
+	e.sdp, e.certain = res.Body(), reliable(res) != 0
 	return first && l.trunk.EarlyMedia != Ringback
+}
+
+// branch is what we know of the branch with a tag; nil: there are too many. The
+// lock is held.
+func (l *Leg) branch(tag string) *early {
+	e := l.forks[tag]
+	if e == nil && len(l.forks) < maxForks {
+		if l.forks == nil {
+			l.forks = map[string]*early{}
+		}
+		e = &early{}
+		l.forks[tag] = e
+	}
+	return e
+}
+
+// hears gives the audio, which all branches share, what the one with a tag has
+// said. The lock is held.
+func (l *Leg) hears(tag string, said early) (err error) {
+	if said.offered {
+		l.sdp, err = l.audio.Answer(said.sdp)
+	} else {
+		if last := l.forks[l.heardFrom]; last != nil && last.offered { // an answer is to our offer, not to what came of it in another branch
+			if l.sdp, err = l.audio.Offer(); err != nil {
+				return err
+			}
+		}
+		err = l.audio.Accept(said.sdp)
+	}
+	if err == nil {
+		l.heardFrom = tag
+	}
+	return err
+}
+
+// reliable is the number of a response that asks for a PRACK; 0: it does not.
+func reliable(res *wire.Response) uint32 {
+	rseq, err := strconv.ParseUint(strings.TrimSpace(header(res, "rseq", "")), 10, 32)
+	if !lists(res, "require", "", "100rel") || err != nil {
+		return 0
+	}
+	return uint32(rseq)
 }
 
 // confirm sends the PRACK of a response that asks for it; false: it was
 // confirmed before, or came out of order and comes again (RFC 3262 §4).
-func (l *Leg) confirm(res *wire.Response, tag string) bool {
-	rseq, err := strconv.ParseUint(strings.TrimSpace(header(res, "rseq", "")), 10, 32)
-	if !lists(res, "require", "", "100rel") || err != nil || rseq == 0 {
+func (l *Leg) confirm(res *wire.Response, e *early) bool {
+	rseq := reliable(res)
+	if rseq == 0 {
 		return true
 	}
-	e, known := l.forks[tag]
-	if known && uint32(rseq) != e.rseq+1 || !known && len(l.forks) >= maxForks || l.localSeq >= res.CSeq().SeqNo+pracksMax {
+	if e.rseq != 0 && rseq != e.rseq+1 || l.localSeq >= res.CSeq().SeqNo+pracksMax {
 		return false
 	}
-	if l.forks == nil {
-		l.forks = map[string]early{}
-	}
-	l.forks[tag] = early{uint32(rseq)}
+	e.rseq = rseq
 	branch := l.dialog
 	if branch.reach(res) != nil {
 		return false
@@ -267,12 +316,16 @@ func (l *Leg) confirm(res *wire.Response, tag string) bool {
 }
 
 // answeredBy takes the answer to our offer from a 200, or finds that it came
-// before.
+// before: then what the 200 says does not count (RFC 3261 §13.2.1). The lock is
+// held.
 func (l *Leg) answeredBy(res *wire.Response) error {
-	if tag, _ := res.To().Params.Get("tag"); len(res.Body()) == 0 && l.heardFrom == tag && tag != "" {
-		return nil
+	said := early{sdp: res.Body()}
+	if e := l.forks[l.remoteTag]; e != nil && e.sdp != nil && (e.certain || len(res.Body()) == 0) {
+		if said = *e; l.heardFrom == l.remoteTag {
+			return nil
+		}
 	}
-	if err := l.audio.Accept(res.Body()); err != nil {
+	if err := l.hears(l.remoteTag, said); err != nil {
 		return fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
 	}
 	return nil
