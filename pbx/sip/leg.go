@@ -214,8 +214,10 @@ func (l *Leg) leave() {
 		l.pending.stop()
 		l.pending = nil
 	}
-	if l.timer != nil {
-		l.timer.Stop()
+	for _, t := range []*time.Timer{l.timer, l.glare} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	if l.server.legs.remove(l.localTag) {
 		l.server.work.done()

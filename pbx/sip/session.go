@@ -30,6 +30,7 @@ type session struct {
 	updates  bool          // the peer knows UPDATE
 	sdp      []byte        // our side, as last sent
 	timer    *time.Timer
+	glare    *time.Timer // until a refusal by 491 is over
 }
 
 // sessionExpires reads the header; 0: there is none.
@@ -51,6 +52,15 @@ func sessionExpires(msg wire.Message) (interval time.Duration, refresher string)
 	return time.Duration(n) * time.Second, refresher
 }
 
+// sessionOf is sessionExpires as we keep to it: who asks for less than RFC 4028 §5
+// allows, and cannot be told so, gets that.
+func sessionOf(msg wire.Message) (interval time.Duration, refresher string) {
+	if interval, refresher = sessionExpires(msg); interval > 0 {
+		interval = max(interval, minSession)
+	}
+	return interval, refresher
+}
+
 // tooShort says whether a request wants to be repeated too often.
 func tooShort(req *wire.Request) bool {
 	interval, _ := sessionExpires(req)
@@ -63,7 +73,7 @@ func minSE() wire.Header { return wire.NewHeader("Min-SE", seconds(minSession)) 
 // The lock is held.
 func (l *Leg) agree(req *wire.Request) []wire.Header {
 	l.notice(req)
-	interval, refresher := sessionExpires(req)
+	interval, refresher := sessionOf(req)
 	knows := lists(req, "supported", "k", "timer")
 	if interval == 0 && knows && strings.HasPrefix(l.network, "WS") {
 		interval = ourSession
@@ -81,7 +91,7 @@ func (l *Leg) agree(req *wire.Request) []wire.Header {
 // agreed settles the timer as UAC from a 2xx. The lock is held.
 func (l *Leg) agreed(res *wire.Response) {
 	l.notice(res)
-	interval, refresher := sessionExpires(res)
+	interval, refresher := sessionOf(res)
 	l.watchSession(interval, refresher != "uas")
 }
 
@@ -102,7 +112,7 @@ func (l *Leg) watchSession(interval time.Duration, ours bool) {
 	switch {
 	case interval == 0:
 	case ours:
-		l.timer = time.AfterFunc(interval/2, func() { l.server.work.Go(l.refresh) })
+		l.refreshIn(interval / 2)
 	default: // RFC 4028 §10
 		l.timer = time.AfterFunc(interval-min(32*time.Second, interval/3), l.expire)
 	}
@@ -136,7 +146,7 @@ func (l *Leg) refresh() {
 		method = wire.INVITE
 	}
 	l.mu.Unlock()
-	l.repeatSession(method)
+	l.repeatSession(method, l.refresh)
 }
 
 // Renew implements pbx.Leg. A browser's audio mends itself or is lost (ICE).
@@ -148,12 +158,13 @@ func (l *Leg) Renew() {
 	}
 	if sdp, err := l.audio.Offer(); err == nil {
 		l.sdp = sdp
-		l.server.work.Go(func() { l.repeatSession(wire.INVITE) })
+		l.server.work.Go(func() { l.repeatSession(wire.INVITE, l.Renew) })
 	}
 }
 
-// repeatSession tells the peer the session as it is, and hears theirs.
-func (l *Leg) repeatSession(method wire.RequestMethod) {
+// repeatSession tells the peer the session as it is, and hears theirs; again is
+// what does so once more.
+func (l *Leg) repeatSession(method wire.RequestMethod, again func()) {
 	l.mu.Lock()
 	if l.state != up || l.inviting || l.pending != nil {
 		l.mu.Unlock()
@@ -172,7 +183,7 @@ func (l *Leg) repeatSession(method wire.RequestMethod) {
 		l.ack(res.CSeq().SeqNo) // also where our BYE has crossed it
 	}
 	if l.state == up {
-		l.refreshed(res, method)
+		l.refreshed(res, method, again)
 	}
 }
 
@@ -192,8 +203,8 @@ func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Reques
 	return req
 }
 
-// refreshed is the answer to refresh. The lock is held.
-func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod) {
+// refreshed is the answer to repeatSession. The lock is held.
+func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, again func()) {
 	switch {
 	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
 		l.fail(fmt.Errorf("session refresh unanswered: %w", pbx.ErrUnreachable))
@@ -204,30 +215,38 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod) {
 			l.noticeHold()
 		}
 		l.agreed(res)
+	case res.StatusCode == wire.StatusRequestPending:
+		if l.glare != nil {
+			l.glare.Stop()
+		}
+		l.glare = time.AfterFunc(l.untilGlareEnds(), func() { l.server.work.Go(again) })
 	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
 		l.updates = false
 		l.server.work.Go(l.refresh)
 	case l.interval == 0: // it was no refresh, and can be done without
 	default:
-		if res.StatusCode == 422 { // RFC 4028 §7.3
-			l.interval = max(l.interval, minimum(res))
+		soon := max(3*time.Second, l.interval/8) // some four times before the session is over
+		if res.StatusCode == 422 {               // RFC 4028 §7.3
+			l.interval, soon = max(l.interval, minimum(res)), 0
 		}
-		l.timer = time.AfterFunc(l.soon(res), func() { l.server.work.Go(l.refresh) })
+		l.refreshIn(soon)
 	}
 }
 
-// soon is when a refused refresh goes again.
-func (l *Leg) soon(res *wire.Response) time.Duration {
-	switch res.StatusCode {
-	case wire.StatusRequestPending: // RFC 3261 §14.1
-		if l.placed {
-			return 2100*time.Millisecond + rand.N[time.Duration](191)*10*time.Millisecond
-		}
-		return rand.N[time.Duration](201) * 10 * time.Millisecond
-	case 422:
-		return 0
+// refreshIn has the session refreshed after a while. The lock is held.
+func (l *Leg) refreshIn(d time.Duration) {
+	if l.timer != nil {
+		l.timer.Stop()
 	}
-	return 3 * time.Second
+	l.timer = time.AfterFunc(d, func() { l.server.work.Go(l.refresh) })
+}
+
+// untilGlareEnds is when what 491 has refused goes again (RFC 3261 §14.1).
+func (l *Leg) untilGlareEnds() time.Duration {
+	if l.placed {
+		return 2100*time.Millisecond + rand.N[time.Duration](191)*10*time.Millisecond
+	}
+	return rand.N[time.Duration](201) * 10 * time.Millisecond
 }
 
 // minimum is what a 422 asks for; a day and more is nonsense.

@@ -26,12 +26,11 @@ func refreshing(t *testing.T, allow string) (*bench, *talk, *Leg) {
 }
 
 func TestARefusedGlareIsTriedAgainAfterTheRFCsTimes(t *testing.T) {
-	pending := &wire.Response{StatusCode: wire.StatusRequestPending}
 	for range 1000 { // RFC 3261 §14.1
-		if d := (&Leg{placed: true}).soon(pending); d < 2100*time.Millisecond || d > 4*time.Second || d%(10*time.Millisecond) != 0 {
+		if d := (&Leg{placed: true}).untilGlareEnds(); d < 2100*time.Millisecond || d > 4*time.Second || d%(10*time.Millisecond) != 0 {
 			t.Fatalf("who owns the Call-ID waits %v", d)
 		}
-		if d := (&Leg{}).soon(pending); d < 0 || d > 2*time.Second || d%(10*time.Millisecond) != 0 {
+		if d := (&Leg{}).untilGlareEnds(); d < 0 || d > 2*time.Second || d%(10*time.Millisecond) != 0 {
 			t.Fatalf("who does not own it waits %v", d)
 		}
 	}
@@ -60,6 +59,36 @@ func unanswered(t *testing.T) (k *talk, l *Leg, invite message) {
 	invite = k.want("INVITE")
 	k.send(invite.reply("100 Trying", "", ""))
 	return k, l, invite
+}
+
+func TestAudioOfferedAnewThatMeets491IsOfferedAgain(t *testing.T) {
+	for name, session := range map[string]string{
+		"without a session timer": "", "with one, and UPDATE": "Allow: UPDATE\nSupported: timer\nSession-Expires: 1800\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, answerAll, nil)
+			k := b.phone().newTalk("79161234567", "74950000000")
+			k.request("INVITE", session+sdpOffer)
+			k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+			k.request("ACK", "")
+			l := wait(t, "leg", b.legs).(*Leg)
+			l.isAcked(t)
+			l.Renew()
+			first := k.want("INVITE")
+			k.send(first.reply("491 Request Pending", "", ""))
+			k.want("ACK", "INVITE")
+			again := k.wantAnother("INVITE", first, "ACK")
+			if again.body() != first.body() || !strings.Contains(again.body(), "rtp offer") {
+				t.Errorf("got\n%s", again)
+			}
+			k.send(again.reply("200 OK", "", "Contact: <sip:x@"+k.self+">\n"+answerSDP))
+			k.want("ACK", "INVITE")
+			if got := wait(t, "answer", wait(t, "port", b.ports).accepted); !strings.Contains(got, "m=audio 4002") {
+				t.Errorf("the audio was shown %q", got)
+			}
+			k.bye()
+		})
+	}
 }
 
 // untilOver waits until nothing is left of a re-INVITE of ours.
