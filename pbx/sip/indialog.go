@@ -46,11 +46,10 @@ func (l *Leg) belongs(req *wire.Request) bool {
 const overtaking = 20 * time.Millisecond
 
 // inTurn takes the number of a request; a number that was there already, or
-// comes after a higher one, is refused (RFC 3261 §12.2.2).
+// comes after a higher one, is refused (RFC 3261 §12.2.2). The lock is held, and
+// given away while it waits.
 func (l *Leg) inTurn(req *wire.Request) bool {
 	seq := req.CSeq().SeqNo
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if last := *l.count(req); last != 0 && seq > last+1 { // gaps are allowed, so this only waits
 		l.mu.Unlock()
 		time.Sleep(overtaking)
@@ -76,36 +75,29 @@ func (l *Leg) count(req *wire.Request) *uint32 {
 	return &l.remoteSeq
 }
 
-func (l *Leg) isOver() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.state == over
-}
-
 // repeated recognises the last INVITE of the dialog when it comes again after
-// its transaction, accepted, is over. Our 200 is being repeated anyway.
+// its transaction, accepted, is over. Our 200 is being repeated anyway. The lock is
+// held.
 func (l *Leg) repeated(req *wire.Request) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return req.Method == wire.INVITE && l.lastOK != 0 && req.CSeq().SeqNo == l.lastOK
 }
 
-// handle deals with a request of the dialog, one at a time.
+// handle deals with a request of the dialog, one at a time, by their numbers.
 func (l *Leg) handle(req *wire.Request, tx *wire.ServerTx) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.repeated(req) {
 		tx.Terminate()
 		return
 	}
 	if !l.inTurn(req) {
 		code := wire.StatusInternalServerError
-		if req.Method == wire.BYE && l.isOver() { // it came again while the first was dealt with
+		if req.Method == wire.BYE && l.state == over { // it came again while the first was dealt with
 			code = wire.StatusOK
 		}
 		l.server.answer(req, tx, code)
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	defer func() {
 		if fault := recover(); fault != nil {
 			l.fail(errFault)

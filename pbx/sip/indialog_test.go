@@ -343,13 +343,18 @@ func TestARequestThatOvertookTheOneBeforeItWaitsForIt(t *testing.T) {
 			return req
 		}
 		l := &Leg{dialog: dialog{remoteSeq: 1}}
+		inTurn := func(n uint32) bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.inTurn(numbered(n))
+		}
 		third := make(chan bool)
-		go func() { third <- l.inTurn(numbered(3)) }()
+		go func() { third <- inTurn(3) }()
 		synctest.Wait()
-		if !l.inTurn(numbered(2)) || !<-third {
+		if !inTurn(2) || !<-third {
 			t.Error("refused")
 		}
-		if l.inTurn(numbered(2)) {
+		if inTurn(2) {
 			t.Error("taken twice")
 		}
 	})
