@@ -22,20 +22,26 @@ type branch struct {
 	rseq   int
 }
 
-// ringing calls branches whose answers the audio of the real exchange hears.
-func ringing(t *testing.T, tags ...string) (done <-chan dialed, all []*branch) {
+// withRTP gives a server the audio of the real exchange.
+func withRTP(t *testing.T) func(*Config) {
 	t.Helper()
 	clock := media.NewClock()
 	relay, err := rtp.Listen(rtp.Config{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+	t.Cleanup(func() { relay.Close(); clock.Close() }) // after the server's end
+	return func(c *Config) {
 		c.RTP = func(o RTPOptions) (Audio, error) {
 			return relay.Open(rtp.Options{Bind: o.Bind, Advertise: o.Advertise})
 		}
-	})
-	t.Cleanup(func() { b.stop(); relay.Close(); clock.Close() })
+	}
+}
+
+// ringing calls branches.
+func ringing(t *testing.T, tags ...string) (done <-chan dialed, all []*branch) {
+	t.Helper()
+	b, carrier := startTrunk(t, answerAll, withRTP(t))
 	done = b.dial(context.Background(), driver)
 	invite := carrier.want("INVITE")
 	for _, tag := range tags {

@@ -153,6 +153,40 @@ func TestAnINVITEWithoutSDPGetsAnOfferAndItsAnswerInTheACK(t *testing.T) {
 	k.bye()
 }
 
+func TestACallWhoseACKLacksTheAnswerToOurOfferIsOver(t *testing.T) {
+	answered := make(chan error, 1)
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) { answered <- leg.Answer(ctx) }, withRTP(t))
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", "")
+	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+	k.request("ACK", "")
+	k.send(k.want("BYE").reply("200 OK", "", ""))
+	if err := wait(t, "end of Answer", answered); !errors.Is(err, pbx.ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
+func TestAReINVITEThatOvertakesTheAnswerInTheACKIsToldToComeLater(t *testing.T) {
+	b := start(t, answerAll, withRTP(t))
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", "")
+	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+	k.request("INVITE", sdpOffer)
+	if m := k.want("SIP/2.0 500"); m.header("Retry-After") == "" {
+		t.Errorf("got\n%s", m)
+	}
+	k.again("ACK", "")
+	k.seq--
+	k.request("ACK", answerSDP)
+	k.seq++
+	wait(t, "leg", b.legs).(*Leg).isAcked(t)
+	k.request("INVITE", sdpOffer) // and now it is taken
+	for k.want("SIP/2.0 200").header("CSeq") != "3 INVITE" {
+	}
+	k.request("ACK", "")
+	k.bye()
+}
+
 func TestAnOfferTheAudioCannotTakeIsRefusedWith488(t *testing.T) {
 	b := start(t, answerAll, func(c *Config) {
 		open := c.RTP

@@ -85,11 +85,38 @@ func TestACallWhoseACKNeverComesEndsWithBYE(t *testing.T) {
 	b := start(t, answerAll, nil)
 	k := b.phone().newTalk("79161234567", "74950000000")
 	k.request("INVITE", sdpOffer)
-	bye := k.want("BYE", "SIP/2.0")
-	k.send(bye.reply("200 OK", "", ""))
+	first := k.want("SIP/2.0 200", "SIP/2.0 1")
+	began, last, many := time.Now(), time.Duration(0), 1
+	m := first
+	for ; m == first; m = k.wantAgain("") { // RFC 3261 §13.3.1.4: every T2 in the end, for 64*T1
+		last, many = time.Since(began), many+1
+	}
+	if took := time.Since(began); took < 64*wire.T1-wire.T1 || last < 64*wire.T1-2*wire.T2 || many < 10 {
+		t.Errorf("after %v and %d of them, the last after %v, came\n%s", took, many, last, m)
+	}
+	if !strings.HasPrefix(string(m), "BYE") {
+		t.Fatalf("got\n%s", m)
+	}
+	k.send(m.reply("200 OK", "", ""))
 	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, pbx.ErrUnreachable) {
 		t.Errorf("cause %v", err)
 	}
+}
+
+func TestACarrierThatRangMayBeSilentFor64T1(t *testing.T) {
+	b, carrier := startTrunk(t, answerAll, nil)
+	done := b.dial(context.Background(), driver)
+	invite := carrier.want("INVITE")
+	carrier.send(invite.reply("180 Ringing", "far", ""))
+	carrier.silent(64*wire.T1 + wire.T2)
+	carrier.pickUp(invite, "far")
+	end := wait(t, "end of Dial", done)
+	if end.err != nil {
+		t.Fatal(end.err)
+	}
+	carrier.silent(4 * wire.T1)
+	_ = end.leg.HangUp(context.Background(), nil)
+	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
 }
 
 func TestHangingUpBeforeTheACKSendsBYEOnlyAfterIt(t *testing.T) {

@@ -201,6 +201,21 @@ func TestBrowsersAreNeverAskedForPRACKAndNeverGetIt(t *testing.T) {
 	page.send(page.want("BYE").reply("200 OK", "", ""))
 }
 
+func TestABrowserThatRequiresPRACKIsTold420(t *testing.T) {
+	b := start(t, answerAll, nil)
+	a := b.page().account("anna")
+	a.register("Expires: 600\n")
+	k := a.newTalk("anna", "88005553535")
+	k.request("INVITE", requires+sdpOffer)
+	challenge := k.want("SIP/2.0 407")
+	k.again("ACK", "")
+	k.request("INVITE", "Proxy-Authorization: "+a.credentials("INVITE", "sip:88005553535@pbx.test", challenge.header("Proxy-Authenticate"))+"\n"+requires+sdpOffer)
+	if m := k.want("SIP/2.0 420", "SIP/2.0 100"); m.header("Unsupported") != "100rel" {
+		t.Errorf("got\n%s", m)
+	}
+	k.again("ACK", "")
+}
+
 // listener is told of early media.
 type listener chan media.Port
 
