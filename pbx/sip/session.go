@@ -223,13 +223,12 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, again fun
 	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
 		l.updates = false
 		l.server.work.Go(l.refresh)
-	case l.interval == 0: // it was no refresh, and can be done without
+	case l.interval == 0 || !l.ours: // it was no refresh, and can be done without
+	case res.StatusCode == 422 && minimum(res) > l.interval: // RFC 4028 §7.3
+		l.interval = minimum(res)
+		l.server.work.Go(again)
 	default:
-		soon := max(3*time.Second, l.interval/8) // some four times before the session is over
-		if res.StatusCode == 422 {               // RFC 4028 §7.3
-			l.interval, soon = max(l.interval, minimum(res)), 0
-		}
-		l.refreshIn(soon)
+		l.refreshIn(max(3*time.Second, l.interval/8)) // some four times before the session is over
 	}
 }
 

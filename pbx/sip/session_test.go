@@ -162,6 +162,32 @@ func TestASessionThePeerFindsTooShortIsMadeLonger(t *testing.T) {
 	k.bye()
 }
 
+func TestARefusalThatAsksForNoLongerSessionIsNotMetAtOnce(t *testing.T) {
+	_, k, _ := refreshing(t, "Allow: UPDATE\n")
+	first := k.want("UPDATE")
+	k.send(first.reply("422 Too Small", "", ""))
+	k.silent(8 * wire.T1)
+	k.send(k.wantAnother("UPDATE", first).reply("200 OK", "", ""))
+	k.bye()
+}
+
+func TestWhoRefreshesGoesOnDoingItAfterARefusalOfOurs(t *testing.T) {
+	b := start(t, answerAll, nil)
+	k := b.phone().newTalk("79161234567", "74950000000")
+	k.request("INVITE", "Allow: UPDATE\n"+sdpOffer)
+	k.enter(k.want("SIP/2.0 200", "SIP/2.0 1"))
+	k.request("ACK", "")
+	l := wait(t, "leg", b.legs).(*Leg)
+	l.watches(t, 6*time.Second, false) // over after 4 s
+	l.Renew()
+	k.send(k.want("INVITE").reply("488 Not Acceptable Here", "", ""))
+	k.want("ACK", "INVITE")
+	k.send(k.want("BYE").reply("200 OK", "", "")) // with no refresh of ours before it
+	if err := ended(t, l); err == nil || !strings.Contains(err.Error(), "session expired") {
+		t.Error(err)
+	}
+}
+
 func TestAPeerThatMovesInItsAnswerToOursIsFollowed(t *testing.T) {
 	b, k, l := refreshing(t, "Allow: UPDATE\n")
 	elsewhere := b.phone()
