@@ -185,7 +185,12 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			})
 			return false, why
 		case res == nil: // the transaction is over
-			why = fmt.Errorf("%w: %w: %w", pbx.ErrUnreachable, errDead, tx.Err())
+			why = fmt.Errorf("%w: %w", pbx.ErrUnreachable, tx.Err())
+			if rang { // the phone may ring on: it is told that it need not, and no other trunk calls it
+				l.cancel(req, why)
+			} else {
+				why = fmt.Errorf("%w: %w", errDead, why)
+			}
 			l.lose(why)
 			return false, why
 		case res.IsProvisional():

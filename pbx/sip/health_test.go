@@ -339,3 +339,41 @@ func TestACallGoesOverTheNextTrunkWhenTheFirstClosesTheConnection(t *testing.T) 
 	first.hangUp()
 	b.talks(second, done, "+74950000002", "second")
 }
+
+// The phone may ring on, and two calls of one number would disturb each other.
+func TestACallThatRangIsMadeOverNoOtherTrunkWhenItsConnectionIsLost(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	b, _, second := startTwo(t, func(c *Config) { c.Trunks[0].Transport, c.Trunks[0].Target = "tcp", listener.Addr().String() })
+	over, rings := overFirst, make(chan struct{})
+	over.Ringing = func() { close(rings) }
+	done := b.dial(context.Background(), over)
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := stream(t, conn)
+	invite := first.want("INVITE")
+	first.send(invite.reply("180 Ringing", "far", "Contact: <sip:gw@"+listener.Addr().String()+";transport=tcp>\n"))
+	wait(t, "ringing", rings)
+	first.hangUp()
+	if d := wait(t, "end of Dial", done); !errors.Is(d.err, pbx.ErrUnreachable) || errors.Is(d.err, errDead) {
+		t.Error(d.err)
+	}
+	second.none("INVITE")
+	if err := listener.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err = listener.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	first = stream(t, conn)
+	cancel := first.want("CANCEL")
+	if cancel.header("Via") != invite.header("Via") {
+		t.Errorf("another branch:\n%s", cancel)
+	}
+	first.send(cancel.reply("200 OK", "far", ""))
+}
