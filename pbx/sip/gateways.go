@@ -35,12 +35,13 @@ const (
 // answer stands until there is a better one.
 type gateways struct {
 	target locate.Target
-	known  chan struct{} // closed when the DNS has answered once, or has not
 
-	mu      sync.Mutex // guards all below
-	found   locate.Found
-	trouble error                    // of the last look-up
-	dead    map[locate.Hop]time.Time // until when those that gave no sign of life come last
+	mu       sync.Mutex    // guards all below
+	known    chan struct{} // closed when the DNS has answered once, or has not
+	found    locate.Found
+	failures int                      // look-ups without a whole answer, since the last one with
+	trouble  error                    // of the last look-up
+	dead     map[locate.Hop]time.Time // until when those that gave no sign of life come last
 }
 
 func newGateways(t locate.Target) *gateways {
@@ -50,26 +51,34 @@ func newGateways(t locate.Target) *gateways {
 // stayLocated asks the DNS where a trunk's carrier is whenever its last answer
 // has run out, until ctx ends.
 func (s *Server) stayLocated(ctx context.Context, t *trunk) {
-	g := t.gateways
-	for failures := 0; ctx.Err() == nil; {
-		ask, cancel := context.WithTimeoutCause(ctx, lookUpTime, fmt.Errorf("the DNS did not answer within %s", lookUpTime))
-		found, err := s.cfg.find(ask, g.target)
-		cancel()
-		wait := found.TTL
-		if err != nil || !found.Whole {
-			failures++
-			wait = min(backOff(lookUpAgain, failures), lookUpPause)
-		} else {
-			failures = 0
-		}
-		if ctx.Err() == nil && g.learn(found, err) {
-			zerolog.Ctx(ctx).Warn().Str("trunk", t.Name).AnErr("why", err).Msg("the DNS is ill; the carrier is called where it was last")
+	for ctx.Err() == nil {
+		wait, ill := s.lookUp(ctx, t.gateways)
+		if ill != nil && ctx.Err() == nil {
+			zerolog.Ctx(ctx).Warn().Str("trunk", t.Name).AnErr("why", ill).Msg("the DNS is ill; the carrier is called where it was last")
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// lookUp asks the DNS once. It says when to ask again, and what is wrong where
+// that is news and an older answer has to do.
+func (s *Server) lookUp(ctx context.Context, g *gateways) (wait time.Duration, ill error) {
+	ask, cancel := context.WithTimeoutCause(ctx, lookUpTime, fmt.Errorf("the DNS did not answer within %s", lookUpTime))
+	defer cancel()
+	found, err := s.cfg.find(ask, g.target)
+	news := g.learn(found, err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if news {
+		ill = g.trouble
+	}
+	if g.failures == 0 {
+		return found.TTL, ill
+	}
+	return min(backOff(lookUpAgain, g.failures), lookUpPause), ill
 }
 
 // learn takes an answer over, unless there is a better one; ill is true where
@@ -81,6 +90,9 @@ func (g *gateways) learn(found locate.Found, err error) (ill bool) {
 	g.trouble = err
 	if err == nil && !found.Whole {
 		g.trouble = errHalf
+	}
+	if g.failures++; g.trouble == nil {
+		g.failures = 0
 	}
 	ill = g.trouble != nil && !was && len(g.found.Hops) > 0
 	if err == nil && (found.Whole || !g.found.Whole) {
@@ -95,6 +107,19 @@ func (g *gateways) learn(found locate.Found, err error) (ill bool) {
 	return ill
 }
 
+// reopen lets those wait who come next, where nothing is known.
+func (g *gateways) reopen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.known:
+		if len(g.found.Hops) == 0 {
+			g.known = make(chan struct{})
+		}
+	default:
+	}
+}
+
 var errHalf = errors.New("the DNS did not answer all that was asked")
 
 // all are the gateways in the order of the DNS; ctx bounds the wait for the
@@ -102,8 +127,11 @@ var errHalf = errors.New("the DNS did not answer all that was asked")
 func (g *gateways) all(ctx context.Context) ([]locate.Hop, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookUpWait, fmt.Errorf("the DNS did not say within %s where %s is", lookUpWait, g.target.Host))
 	defer cancel()
+	g.mu.Lock()
+	known := g.known
+	g.mu.Unlock()
 	select {
-	case <-g.known:
+	case <-known:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w: %w", errDead, pbx.ErrUnreachable, context.Cause(ctx))
 	}

@@ -312,3 +312,67 @@ func TestAContactByNameIsFoundInTheDNS(t *testing.T) {
 	_ = wait(t, "leg", done).leg.HangUp(context.Background(), nil)
 	node.send(node.want("BYE sip:gw@carrier.test SIP/2.0", "ACK").reply("200 OK", "", ""))
 }
+
+// A carrier whose name server falls ill while a call lasts gets its ACK and its BYE.
+func TestNeitherACKNorBYEWaitForADNSThatHasAnsweredOnce(t *testing.T) {
+	node := newPhone(t)
+	asked, well := make(chan struct{}, 100), make(chan struct{})
+	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+		c.find = func(_ context.Context, target locate.Target) (locate.Found, error) {
+			if target.Host != "node.test" {
+				return (&locate.Resolver{}).Find(context.Background(), target)
+			}
+			if asked <- struct{}{}; len(asked) > 1 {
+				<-well
+				return locate.Found{}, errors.New("ill")
+			}
+			// It holds for no time, so that it is asked for again each time.
+			return locate.Found{Hops: []locate.Hop{{Transport: "udp", Addr: netip.MustParseAddrPort(node.self)}}, Whole: true}, nil
+		}
+	})
+	defer close(well)
+	b.peer(node)
+	done := b.dial(context.Background(), driver)
+	carrier.send(carrier.want("INVITE").reply("200 OK", "far", "Contact: <sip:gw@Node.test>\n"+sdpOffer))
+	node.want("ACK sip:gw@Node.test SIP/2.0")
+	_ = wait(t, "leg", done).leg.HangUp(context.Background(), nil)
+	node.send(node.want("BYE sip:gw@Node.test SIP/2.0", "ACK").reply("200 OK", "", ""))
+	if len(asked) != 2 {
+		t.Errorf("asked %d times", len(asked))
+	}
+}
+
+func TestALegDoesNotStandStillWhileTheDNSIsAskedWhereItsPeerIs(t *testing.T) {
+	node := newPhone(t)
+	well := make(chan struct{})
+	b, carrier := startTrunk(t, answerAll, func(c *Config) {
+		c.find = func(_ context.Context, target locate.Target) (locate.Found, error) {
+			if target.Host != "node.test" {
+				return (&locate.Resolver{}).Find(context.Background(), target)
+			}
+			<-well
+			return locate.Found{Hops: []locate.Hop{{Transport: "udp", Addr: netip.MustParseAddrPort(node.self)}}, TTL: time.Hour, Whole: true}, nil
+		}
+	})
+	b.peer(node)
+	done := b.dial(context.Background(), driver)
+	carrier.send(carrier.want("INVITE").reply("200 OK", "far", "Contact: <sip:gw@node.test>\n"+sdpOffer))
+	leg := wait(t, "leg", done).leg
+	leg.Record()
+	close(well)
+	node.want("ACK sip:gw@node.test SIP/2.0")
+	_ = leg.HangUp(context.Background(), nil)
+	node.send(node.want("BYE sip:gw@node.test SIP/2.0", "ACK").reply("200 OK", "", ""))
+}
+
+func TestNamesOfPeersAreBoundedAndTheOneUsedLastIsKept(t *testing.T) {
+	n := namedPeers{each: map[locate.Target]*named{}}
+	first := locate.Target{Host: "first.test"}
+	for i := range 2 * maxNames {
+		n.of(first)
+		n.of(locate.Target{Host: fmt.Sprint(i, ".test")})
+	}
+	if len(n.each) != maxNames || n.each[first] == nil {
+		t.Errorf("%d names, the one in use: %v", len(n.each), n.each[first])
+	}
+}

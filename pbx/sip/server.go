@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"cabline/pbx"
+	"cabline/pbx/sip/locate"
 )
 
 // Server is the SIP side of the exchange.
@@ -29,6 +30,7 @@ type Server struct {
 	opened map[string]*opened // connections of ours, by network as sipgo names it
 
 	opening singleflight.Group // of connections
+	names   namedPeers         // of peers, in the DNS
 
 	transport    *wire.TransportLayer
 	transactions *wire.TransactionLayer
@@ -62,7 +64,7 @@ const farewell = 3 * time.Second
 // New opens the sockets. Nothing is read from them before Serve.
 func New(cfg Config) (*Server, error) {
 	prepareSipgo()
-	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), ws: newInnerListener(),
+	s := &Server{cfg: cfg.withDefaults(), tagSeed: maphash.MakeSeed(), names: namedPeers{each: map[locate.Target]*named{}}, ws: newInnerListener(),
 		opened: map[string]*opened{"TCP": newOpened(), "TLS": newOpened()}}
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register, s.unkept = newRegistrar(s.cfg.Exchange.SetOnline), newUnkept()

@@ -2,17 +2,12 @@ package sip
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
-
-	"cabline/pbx/sip/locate"
 )
 
 // socket is a UDP socket and where it is bound.
@@ -165,14 +160,14 @@ func (s *Server) sendACK(ctx context.Context, p path, ack *wire.Request) {
 // reach makes a request ready to be sent: its destination is an address, and
 // there is a connection to it.
 func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
-	host, port, err := net.SplitHostPort(req.Destination())
+	target, err := targetOf(req)
 	if err != nil {
 		return err
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
+	if _, err := netip.ParseAddr(target.Host); err != nil {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()
-		at, err := s.locate(ctx, host, port, req.Transport())
+		at, err := s.locate(ctx, target)
 		if err != nil {
 			return err
 		}
@@ -187,17 +182,4 @@ func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
 	}
 	_, err = s.connect(ctx, p.network, to, p.trust)
 	return err
-}
-
-// locate finds a peer that a Contact or a Record-Route names; port 0: it names none.
-func (s *Server) locate(ctx context.Context, host, port, transport string) (netip.AddrPort, error) {
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("port %q: %w", port, err)
-	}
-	found, err := s.cfg.find(ctx, locate.Target{Host: host, Port: int(n), Transport: strings.ToLower(transport)})
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return found.Hops[0].Addr, nil
 }
