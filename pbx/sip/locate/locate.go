@@ -73,10 +73,10 @@ func (r *Resolver) Find(ctx context.Context, t Target) (Found, error) {
 	switch {
 	case ctx.Err() != nil:
 		return Found{}, context.Cause(ctx)
-	case s.refused:
-		return Found{}, fmt.Errorf("%s: the DNS says it offers no SIP", t.Host)
 	case len(s.Hops) == 0 && s.trouble != nil:
 		return Found{}, s.trouble
+	case len(s.Hops) == 0 && s.refused:
+		return Found{}, fmt.Errorf("%s: the DNS says it offers no SIP", t.Host)
 	case len(s.Hops) == 0:
 		return Found{}, fmt.Errorf("look up %s: %w", t.Host, errNoName)
 	}
@@ -105,7 +105,7 @@ type search struct {
 	Found
 	ctx     context.Context // of one call of Find
 	trouble error           // the first question that was not answered
-	refused bool            // the name has servers for other things only
+	refused bool            // a service that was asked for is not offered (RFC 2782: ".")
 }
 
 // ask is query, with its trouble kept.
@@ -131,7 +131,7 @@ func (s *search) services(t Target) {
 		}
 	}
 	for _, usual := range []service{{"_sip._udp.", "udp"}, {"_sip._tcp.", "tcp"}, {"_sips._tcp.", "tls"}} {
-		if len(s.Hops) == 0 && !s.refused && s.ctx.Err() == nil && (t.Transport == "" || t.Transport == usual.transport) {
+		if len(s.Hops) == 0 && s.ctx.Err() == nil && (t.Transport == "" || t.Transport == usual.transport) {
 			s.servers(service{usual.name + t.Host, usual.transport})
 		}
 	}
@@ -171,7 +171,7 @@ func (s *search) servers(of service) {
 	for _, rr := range records[:min(len(records), maxServers)] {
 		srv := rr.(*dns.SRV)
 		if srv.Target == "." {
-			s.refused = len(records) == 1
+			s.refused = s.refused || len(records) == 1
 			continue
 		}
 		for _, addr := range s.addresses(srv.Target) {

@@ -76,6 +76,8 @@ _tls.there.test. 300 IN SRV 1 0 6062 c.test.
 		"an alias":                                            {addresses + "d.test. 300 IN CNAME a.test.", Target{Host: "d.test", Port: 5060}, "udp 192.0.2.1:5060"},
 		"SRV only over TCP: TCP":                              {addresses + "d.test. 300 IN A 192.0.2.8\n_sip._tcp.d.test. 300 IN SRV 1 1 5099 a.test.", Target{Host: "d.test"}, "tcp 192.0.2.1:5099"},
 		"an SRV host that is not there is passed over":        {addresses + "_sip._udp.d.test. 300 IN SRV 1 1 5060 no.test.\n_sip._udp.d.test. 300 IN SRV 2 1 5061 a.test.", Target{Host: "d.test"}, "udp 192.0.2.1:5061"},
+		"a service that is not offered leaves the others":     {addresses + "_sip._udp.d.test. 300 IN SRV 0 0 0 .\n_sip._tcp.d.test. 300 IN SRV 1 1 5099 a.test.", Target{Host: "d.test"}, "tcp 192.0.2.1:5099"},
+		"also where NAPTR names both":                         {addresses + "d.test. 300 IN NAPTR 1 1 \"s\" \"SIP+D2T\" \"\" _t.d.test.\nd.test. 300 IN NAPTR 2 1 \"s\" \"SIP+D2U\" \"\" _u.d.test.\n_t.d.test. 300 IN SRV 1 1 5098 c.test.\n_u.d.test. 300 IN SRV 0 0 0 .", Target{Host: "d.test"}, "tcp 192.0.2.3:5098"},
 		"addresses nobody has are passed over":                {"d.test. 300 IN A 0.0.0.0\nd.test. 300 IN A 224.0.0.1\nd.test. 300 IN A 192.0.2.1", Target{Host: "d.test", Port: 1}, "udp 192.0.2.1:1"},
 		"letter case does not matter":                         {srv, Target{Host: "CARRIER.test", Transport: "tcp"}, "tcp 192.0.2.3:5090"},
 		"NAPTR that leads nowhere: SRV under the usual names": {srv + `carrier.test. 300 IN NAPTR 1 1 "s" "SIP+D2T" "" _gone.test.`, Target{Host: "carrier.test", Transport: ""}, "udp 192.0.2.2:5080, udp [2001:db8::2]:5080, udp 192.0.2.1:5070"},
@@ -253,8 +255,10 @@ func TestWithoutAnyAnswerTheErrorSaysWhoDidNotGiveIt(t *testing.T) {
 	})
 	t.Run("a domain that says it has no SIP", func(t *testing.T) {
 		r, _ := resolver(t, "d.test. 60 IN A 192.0.2.1\n_sip._udp.d.test. 60 IN SRV 0 0 0 .")
-		if _, err := r.Find(t.Context(), Target{Host: "d.test", Transport: "udp"}); err == nil || !strings.Contains(err.Error(), "offers no SIP") {
-			t.Error(err)
+		for _, transport := range []string{"udp", ""} {
+			if _, err := r.Find(t.Context(), Target{Host: "d.test", Transport: transport}); err == nil || !strings.Contains(err.Error(), "offers no SIP") {
+				t.Errorf("%q: %v", transport, err)
+			}
 		}
 	})
 	t.Run("aliases that go round in a circle", func(t *testing.T) {
