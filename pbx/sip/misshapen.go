@@ -62,6 +62,15 @@ func misshapenLine(line []byte) int {
 	if bytes.ContainsAny(scheme, ".+-") && len(bytes.Trim(bytes.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789.+-")) == 0 {
 		return 416 // RFC 3986 §3.1 lets a scheme look so; sipgo does not
 	}
+	if bytes.EqualFold(scheme, []byte("sip")) || bytes.EqualFold(scheme, []byte("sips")) {
+		host := uri[max(bytes.LastIndexByte(uri, '@'), len(scheme))+1:]
+		if end := bytes.IndexAny(host, ";?"); end >= 0 {
+			host = host[:end]
+		}
+		if !bytes.HasPrefix(host, []byte("[")) && bytes.Count(host, []byte(":")) > 1 {
+			return wire.StatusBadRequest // RFC 5118 §4.2: IPv6 without its brackets
+		}
+	}
 	return 0
 }
 
