@@ -24,6 +24,14 @@ func TestWhoCallsIsReadFromWhatTheCarrierSays(t *testing.T) {
 		"an anonymous caller the network knows":  {"<sip:anonymous@anonymous.invalid>", "P-Asserted-Identity: <sip:+79161234567@carrier>\n", ""},
 		"a caller who asks for privacy":          {"<sip:+79161234567@carrier>", "Privacy: id\n", ""},
 		"a caller who asks for none":             {"<sip:+79161234567@carrier>", "Privacy: none\n", "+79161234567"},
+		"the network's word before all others":   {"<sip:+79160000001@carrier>", "P-Preferred-Identity: <sip:+79160000002@carrier>\nRemote-Party-ID: <sip:+79160000003@carrier>;party=calling\nP-Asserted-Identity: <sip:+79161234567@carrier>\n", "+79161234567"},
+		"Remote-Party-ID, where that lacks":      {"<sip:+79160000001@carrier>", "P-Preferred-Identity: <sip:+79160000002@carrier>\nRemote-Party-ID: \"A\" <sip:89161234567@carrier>;party=calling;screen=yes;privacy=off\n", "+79161234567"},
+		"P-Preferred-Identity, where both lack":  {"<sip:100@carrier>", "P-Preferred-Identity: <tel:+79161234567>\n", "+79161234567"},
+		"not who is called":                      {"<sip:+79161234567@carrier>", "Remote-Party-ID: <sip:+79160000003@carrier>;party=called;privacy=full\n", "+79161234567"},
+		"a Remote-Party-ID that is private":      {"<sip:+79161234567@carrier>", "Remote-Party-ID: <sip:+79161234567@carrier>;party=calling;privacy=full\n", ""},
+		"anonymous, and not private for us":      {"<sip:anonymous@anonymous.invalid>", "Remote-Party-ID: <sip:+79161234567@carrier>;privacy=off\n", "+79161234567"},
+		"anonymous, and no privacy is asked for": {"<sip:anonymous@anonymous.invalid>", "Privacy: none\nP-Preferred-Identity: <sip:+79161234567@carrier>\n", "+79161234567"},
+		"anonymous with a number and no more":    {"<sip:anonymous@anonymous.invalid>", "Remote-Party-ID: <sip:+79161234567@carrier>\n", ""},
 		"something that is no number":            {"<sip:restricted@carrier>", "", ""},
 		"nobody":                                 {"<sip:carrier>", "", ""},
 	} {
@@ -73,6 +81,22 @@ func TestTrunksAreToldApartByAddress(t *testing.T) {
 		t.Errorf("trunk %q", got)
 	}
 	k.bye()
+}
+
+// Neither registers: two accounts of one carrier that calls from one address.
+func TestListedTrunksAtOneAddressAreToldApartByTheLineCalled(t *testing.T) {
+	at := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	b := start(t, answerAll, func(c *Config) {
+		c.Trunks = []Trunk{{Name: "one", From: at, Lines: []pbx.Phone{"+74950000001"}}, {Name: "two", From: at, Lines: []pbx.Phone{"+74950000002"}}}
+	})
+	for called, want := range map[string]string{"74950000001": "one", "84950000002": "two", "+74950000002": "two", "74950000003": "one"} {
+		k := b.phone().newTalk("79161234567", called)
+		k.call()
+		if got := wait(t, "arrival", b.arrived).Trunk; got != want {
+			t.Errorf("a call for %s: trunk %q, want %q", called, got, want)
+		}
+		k.bye()
+	}
 }
 
 func TestTheCallerShownIsTheEndpointsOrTheTrunks(t *testing.T) {

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -334,25 +335,46 @@ func (l *Leg) accept() (late <-chan struct{}, err error) {
 	return nil, nil
 }
 
-// caller is who calls over a trunk: the network's word (RFC 3325) before the
-// caller's, and nobody where the caller asked for privacy (RFC 3323).
+// caller is who calls over a trunk: the word of the network, or what passes for
+// it (RFC 3325; Remote-Party-ID never became an RFC), before the caller's, and
+// nobody where the caller asked for privacy (RFC 3323). An anonymous From asks
+// for it, unless something says that none is wanted.
 func (t *trunk) caller(req *wire.Request, country string) pbx.Phone {
-	from := req.From()
-	if strings.EqualFold(from.Address.User, "anonymous") || strings.EqualFold(from.Address.Host, "anonymous.invalid") {
-		return ""
-	}
-	if h := req.GetHeader("privacy"); h != nil && !strings.EqualFold(strings.TrimSpace(h.Value()), "none") {
-		return ""
-	}
-	for _, h := range req.GetHeaders("p-asserted-identity") {
-		var uri wire.Uri
-		if _, err := wire.ParseAddressValue(h.Value(), &uri, nil); err == nil {
-			if phone := t.read(&uri, Caller, country); phone != "" {
-				return phone
+	from := req.From().Address
+	private := strings.EqualFold(from.User, "anonymous") || strings.EqualFold(from.Host, "anonymous.invalid")
+	wish := ""
+	stated := func(name string) (found pbx.Phone) {
+		for _, h := range req.GetHeaders(name) {
+			var uri wire.Uri
+			var params wire.HeaderParams
+			if _, err := wire.ParseAddressValue(h.Value(), &uri, &params); err != nil {
+				continue
 			}
+			if party, ok := params.Get("party"); ok && !strings.EqualFold(party, "calling") {
+				continue
+			}
+			if privacy, ok := params.Get("privacy"); ok && wish == "" {
+				wish = privacy
+			}
+			found = cmp.Or(found, t.read(&uri, Caller, country))
 		}
+		return found
 	}
-	return t.read(&from.Address, Caller, country)
+	asserted, remote, preferred := stated("p-asserted-identity"), stated("remote-party-id"), stated("p-preferred-identity")
+	if h := req.GetHeader("privacy"); h != nil {
+		wish = strings.TrimSpace(h.Value())
+	}
+	switch strings.ToLower(wish) {
+	case "none", "off":
+		private = false
+	case "":
+	default:
+		private = true
+	}
+	if private {
+		return ""
+	}
+	return cmp.Or(asserted, remote, preferred, t.read(&from, Caller, country))
 }
 
 func isSDP(msg interface {
