@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ type capacity struct {
 	channels int32        // 0: no limit
 	busy     atomic.Int32 // channels in use
 	out, in  *rate.Limiter
+	queue    sync.Mutex // held while a turn is taken or refused: a refused one leaves no gap
 }
 
 func newCapacity(t Trunk) *capacity {
@@ -42,12 +44,17 @@ func (c *capacity) release() { c.busy.Add(-1) }
 // maxTurn is how long a call waits for its turn before it goes another way.
 const maxTurn = time.Second
 
-// turn waits until the carrier may be sent another call.
-func (c *capacity) turn(ctx context.Context) error {
+// turn waits until the carrier may be sent another call, if that is soon enough.
+func (c *capacity) turn(ctx context.Context, most time.Duration) error {
+	c.queue.Lock()
 	place := c.out.Reserve()
 	wait := place.Delay()
-	if wait > maxTurn {
+	soon := wait <= min(most, maxTurn)
+	if !soon {
 		place.Cancel()
+	}
+	c.queue.Unlock()
+	if !soon {
 		return fmt.Errorf("too many calls a second: %w", pbx.ErrNoChannel)
 	}
 	select {

@@ -21,7 +21,7 @@ func TestCallsToACarrierKeepTheirDistance(t *testing.T) {
 		begun := time.Now()
 		var sent []time.Duration
 		for range 6 {
-			if err := c.turn(t.Context()); err != nil {
+			if err := c.turn(t.Context(), maxTurn); err != nil {
 				t.Fatal(err)
 			}
 			sent = append(sent, time.Since(begun))
@@ -41,7 +41,7 @@ func TestACallWaitsForItsTurnOnlyBriefly(t *testing.T) {
 		var sent, elsewhere atomic.Int64
 		for range 10 {
 			waiting.Go(func() {
-				err := c.turn(t.Context())
+				err := c.turn(t.Context(), maxTurn)
 				switch {
 				case err == nil:
 					sent.Add(1)
@@ -55,11 +55,11 @@ func TestACallWaitsForItsTurnOnlyBriefly(t *testing.T) {
 			t.Errorf("%d sent, %d elsewhere, after %v", sent.Load(), elsewhere.Load(), time.Since(begun))
 		}
 		ctx, giveUp := context.WithCancelCause(t.Context())
-		if err := c.turn(ctx); err != nil { // the turn after those
+		if err := c.turn(ctx, maxTurn); err != nil { // the turn after those
 			t.Error(err)
 		}
 		giveUp(pbx.ErrHungUp)
-		if err := c.turn(ctx); !errors.Is(err, pbx.ErrHungUp) {
+		if err := c.turn(ctx, maxTurn); !errors.Is(err, pbx.ErrHungUp) {
 			t.Errorf("a caller who gave up: %v", err)
 		}
 	})

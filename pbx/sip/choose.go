@@ -83,7 +83,7 @@ func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
 		if errors.Is(err, errDead) && t.Options > 0 && ctx.Err() == nil {
 			t.alive(ctx, err) // until it answers OPTIONS again
 		}
-		if h.tries == 0 || !elsewhere(err) || ctx.Err() != nil || s.stopping.Load() {
+		if h.over() || !elsewhere(err) || ctx.Err() != nil || s.stopping.Load() {
 			break
 		}
 	}
@@ -93,7 +93,10 @@ func (s *Server) dialTrunk(ctx context.Context, to pbx.Endpoint) (*Leg, error) {
 // dialOver calls a number over the first gateway of a trunk that lives; others
 // are those behind, of other trunks.
 func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint, h *haste, others int) (leg *Leg, err error) {
-	if err := t.turn(ctx); err != nil {
+	if err := t.turn(ctx, h.pause(others)); err != nil {
+		return nil, err
+	}
+	if err := t.gateways.await(ctx, min(lookUpWait, h.pause(others))); err != nil {
 		return nil, err
 	}
 	err = t.reach(ctx, h.tries, func(at locate.Hop, behind int) error {
@@ -103,11 +106,13 @@ func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint, h *has
 	return leg, err
 }
 
-// dialAt calls a number at a gateway, which may be silent for so long.
+// dialAt calls a number at a gateway, which may be silent for so long, while it is
+// connected to and after it.
 func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endpoint, silence time.Duration) (*Leg, error) {
 	if !t.seize() {
 		return nil, fmt.Errorf("trunk %s: %w", t.Name, pbx.ErrNoChannel)
 	}
+	began := time.Now()
 	connecting, cancel := context.WithTimeoutCause(ctx, silence, fmt.Errorf("no connection within %s", silence))
 	d, identity, err := s.dialogTo(connecting, t, h, to)
 	cancel()
@@ -115,30 +120,47 @@ func (s *Server) dialAt(ctx context.Context, t *trunk, h locate.Hop, to pbx.Endp
 		t.release()
 		return nil, err
 	}
+	silence = max(silence-time.Since(began), time.Millisecond) // 0 would be none of its own
 	return s.call(ctx, party{trunk: t, number: to.Number, early: to.Early, ringing: to.Ringing, hides: to.Hidden, silence: silence}, d, identity...)
 }
 
 // haste bounds the search for a carrier that lives, in which the caller hears
 // nothing: all gateways that a call may go over share the patience that one
 // would have, and those that are tried at all are so few that it is over within
-// 5 s. Those that are known to be dead come last, and at the next call the
+// 5 s, whatever the time goes to: a carrier's turn, the DNS, a connection or
+// silence. Those that are known to be dead come last, and at the next call the
 // others do.
 type haste struct {
-	end   time.Time
-	tries int // that are left
+	end   time.Time // of patience
+	last  time.Time // of all
+	tries int       // that are left
 }
 
 const maxGateways = 5
 
-func newHaste() *haste { return &haste{time.Now().Add(patience()), maxGateways} }
+// search is how long it may take to find a carrier that lives: 5 s.
+func search() time.Duration { return 10 * wire.T1 }
+
+func newHaste() *haste {
+	now := time.Now()
+	return &haste{now.Add(patience()), now.Add(search()), maxGateways}
+}
 
 // share is how long the next gateway may be silent when so many are behind it;
-// over UDP it is sent what is asked twice at least.
+// over UDP it is sent what is asked twice, if there is any time for that.
 func (h *haste) share(behind int) time.Duration {
-	share := time.Until(h.end) / time.Duration(min(1+behind, h.tries))
+	share := max(h.pause(behind), 2*wire.T1)
 	h.tries--
-	return max(share, 2*wire.T1)
+	return max(min(share, time.Until(h.last)), 0)
 }
+
+// pause is how long a trunk may keep a call waiting before it is sent at all.
+func (h *haste) pause(behind int) time.Duration {
+	return max(time.Until(h.end)/time.Duration(max(min(1+behind, h.tries), 1)), 0)
+}
+
+// over says whether no other gateway may be tried.
+func (h *haste) over() bool { return h.tries == 0 || !time.Now().Before(h.last) }
 
 // gatewaysOf counts the gateways of trunks; one that nobody knows yet is one.
 func gatewaysOf(trunks []*trunk) (n int) {

@@ -125,15 +125,8 @@ var errHalf = errors.New("the DNS did not answer all that was asked")
 // all are the gateways in the order of the DNS; ctx bounds the wait for the
 // first answer.
 func (g *gateways) all(ctx context.Context) ([]locate.Hop, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lookUpWait, fmt.Errorf("the DNS did not say within %s where %s is", lookUpWait, g.target.Host))
-	defer cancel()
-	g.mu.Lock()
-	known := g.known
-	g.mu.Unlock()
-	select {
-	case <-known:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w: %w", errDead, pbx.ErrUnreachable, context.Cause(ctx))
+	if err := g.await(ctx, lookUpWait); err != nil {
+		return nil, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,6 +134,21 @@ func (g *gateways) all(ctx context.Context) ([]locate.Hop, error) {
 		return nil, fmt.Errorf("%w: %w: %w", errDead, pbx.ErrUnreachable, g.trouble)
 	}
 	return slices.Clone(g.found.Hops), nil
+}
+
+// await waits so long for the first answer.
+func (g *gateways) await(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the DNS did not say within %s where %s is", limit, g.target.Host))
+	defer cancel()
+	g.mu.Lock()
+	known := g.known
+	g.mu.Unlock()
+	select {
+	case <-known:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w: %w", errDead, pbx.ErrUnreachable, context.Cause(ctx))
+	}
 }
 
 // inOrder puts those last that gave no sign of life.

@@ -337,9 +337,6 @@ func TestNeitherACKNorBYEWaitForADNSThatHasAnsweredOnce(t *testing.T) {
 	node.want("ACK sip:gw@Node.test SIP/2.0")
 	_ = wait(t, "leg", done).leg.HangUp(context.Background(), nil)
 	node.send(node.want("BYE sip:gw@Node.test SIP/2.0", "ACK").reply("200 OK", "", ""))
-	if len(asked) != 2 {
-		t.Errorf("asked %d times", len(asked))
-	}
 }
 
 func TestALegDoesNotStandStillWhileTheDNSIsAskedWhereItsPeerIs(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/pbx"
+	"cabline/pbx/sip/locate"
 )
 
 // startTwo runs a server with a trunk "first" and a trunk "second" that stands
@@ -82,19 +83,89 @@ func TestACallGoesOverTheNextTrunkWhenTheFirstIsSilent(t *testing.T) {
 
 func TestACallFindsTheCarrierThatLivesWithinFiveSeconds(t *testing.T) {
 	for silent := range 10 {
-		synctest.Test(t, func(t *testing.T) {
-			began, h := time.Now(), newHaste()
-			for n := silent; n >= 0 && h.tries > 0; n-- {
-				share := h.share(n)
-				if share < 2*wire.T1 {
-					t.Errorf("%d that are silent: one has only %v", silent, share)
+		for _, kept := range []int{0, 1, 2} { // waiting by each, for its turn and for the DNS
+			synctest.Test(t, func(t *testing.T) {
+				began, h := time.Now(), newHaste()
+				for n := silent; n >= 0 && !h.over(); n-- {
+					for range kept {
+						time.Sleep(h.pause(n))
+					}
+					share := h.share(n)
+					if share < 2*wire.T1 && kept == 0 {
+						t.Errorf("%d that are silent: one has only %v", silent, share)
+					}
+					time.Sleep(share)
 				}
-				time.Sleep(share)
+				if took := time.Since(began); took > 10*wire.T1 { // 5 s
+					t.Errorf("%d that are silent, and the last one too: %v", silent, took)
+				}
+			})
+		}
+	}
+}
+
+func TestNeitherTheDNSNorTheTurnsOfTrunksTakeLongerThanFiveSecondsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{}
+		for _, name := range []string{"a", "b", "c"} {
+			tr, err := newTrunk(Trunk{Name: name, Target: name + ".test", CallsPerSecond: 1})
+			if err != nil || tr.turn(t.Context(), 0) != nil {
+				t.Fatal(err)
 			}
-			if took := time.Since(began); took > 10*wire.T1 { // 5 s
-				t.Errorf("%d that are silent, and the last one too: %v", silent, took)
+			s.trunks = append(s.trunks, tr)
+		}
+		began := time.Now()
+		if _, err := s.dialTrunk(t.Context(), pbx.Endpoint{Number: "+79990000001"}); !elsewhere(err) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > search() {
+			t.Error(took)
+		}
+	})
+}
+
+// On the wire: all that a carrier may be dead by, and the next one has the call
+// long before RFC 3261's timer B, 64*T1, would give the first one up.
+func TestTheNextTrunkHasTheCallWithinFiveSecondsHoweverTheFirstIsDead(t *testing.T) {
+	for name, dead := range map[string]func(*testing.T, *Config){
+		"it answers nothing": func(*testing.T, *Config) {},
+		"the DNS does not say where": func(_ *testing.T, c *Config) {
+			c.Trunks[0].Target = "carrier.test"
+			c.find = func(ctx context.Context, target locate.Target) (locate.Found, error) {
+				if target.Host == "carrier.test" {
+					<-ctx.Done()
+					return locate.Found{}, context.Cause(ctx)
+				}
+				return (&locate.Resolver{}).Find(ctx, target)
 			}
+		},
+		"it takes connections, and nothing else":         deaf("tcp"),
+		"it takes connections, and does not shake hands": deaf("tls"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, second := startTwo(t, func(c *Config) { dead(t, c) })
+			began := time.Now()
+			done := b.dial(context.Background(), overFirst)
+			invite := second.want("INVITE")
+			if took, most := time.Since(began), 3*search(); took > most { // three times: the machine may be busy
+				t.Errorf("the call is there after %v, more than %v", took, most)
+			}
+			second.send(invite.reply("486 Busy", "far", ""))
+			second.want("ACK")
+			wait(t, "end of Dial", done)
 		})
+	}
+}
+
+// deaf puts a carrier where connections are taken and nothing is read.
+func deaf(transport string) func(*testing.T, *Config) {
+	return func(t *testing.T, c *Config) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		c.Trunks[0].Transport, c.Trunks[0].Target = transport, l.Addr().String()
 	}
 }
 
