@@ -7,12 +7,15 @@ import (
 	"crypto/md5"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,13 +42,37 @@ type fakeCarrier struct {
 	send func(to netip.AddrPort, m *siptext.Message)
 }
 
-// udpCarrier is a carrier at an address of its own.
+// udpCarrier is a carrier at an address, on any port.
 func udpCarrier(t *testing.T, at string) *fakeCarrier {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(at)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return carrierAt(t, conn)
+}
+
+// carrierFor is one where the DNS can lead a preset: on the port that stands in
+// it, at a loopback address that nobody else uses, or on any port.
+func carrierFor(t *testing.T, at string) *fakeCarrier {
+	t.Helper()
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return udpCarrier(t, "127.0.0.1")
+	}
+	for {
+		alone := fmt.Sprintf("127.%d.%d.1:%s", 1+rand.N(250), rand.N(256), port)
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(alone)))
+		if err == nil {
+			return carrierAt(t, conn)
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func carrierAt(t *testing.T, conn *net.UDPConn) *fakeCarrier {
 	t.Cleanup(func() { conn.Close() })
 	f := &fakeCarrier{t: t, via: "UDP", self: conn.LocalAddr().(*net.UDPAddr).AddrPort(), got: make(chan *siptext.Message, 100)}
 	f.send = func(to netip.AddrPort, m *siptext.Message) { _, _ = conn.WriteToUDPAddrPort(m.Bytes(), to) }
@@ -149,6 +176,8 @@ type carrierCase struct {
 	from2 string // where its calls come from, where that is not the registrar
 
 	dials, shows string // an outgoing call's request line and From
+	route        string // of every request of ours; empty: none
+	inBand       bool   // keys are tones: no telephone-event is offered
 }
 
 // carrierCall is a call it sends and what we make of it.
@@ -170,12 +199,14 @@ var carrierCases = map[string]carrierCase{
 		uri: "sip:multifon.ru", login: "74950000000", from: "sip:74950000000@multifon.ru",
 		calls: []carrierCall{{"74950000000", "74950000000", "79161234567", firmNumber, clientPhone}},
 		dials: "sip:79161234567@multifon.ru", shows: "sip:74950000000@multifon.ru",
+		route: "<sip:sbc.megafon.ru;lr>", inBand: true,
 	},
 	"Билайн: a login with a domain, by a proxy that the DNS knows": {
 		trunk: `preset: beeline, auth_user: SIP01@ip.beeline.ru`, at: "ip.beeline.ru",
 		uri: "sip:ip.beeline.ru", login: "SIP01@ip.beeline.ru", from: "sip:SIP01@ip.beeline.ru",
 		calls: []carrierCall{{"SIP01", "84950000000", "9161234567", firmNumber, clientPhone}},
 		dials: "sip:+79161234567@ip.beeline.ru", shows: "sip:SIP01@ip.beeline.ru",
+		route: "<sip:ip.beeline.ru;lr>",
 	},
 	"Ростелеком: a domain of the firm's own": {
 		trunk: `preset: rostelecom, host: firm.rt.example, auth_user: "74950000000"`, at: "firm.rt.example",
@@ -236,9 +267,9 @@ var carrierCases = map[string]carrierCase{
 	},
 	"UIS: a port of its own": {
 		trunk: `preset: uis, auth_user: "0123456"`, at: "voip.uiscom.ru:9050",
-		uri: "sip:voip.uiscom.ru", login: "0123456", from: "sip:0123456@voip.uiscom.ru",
+		uri: "sip:voip.uiscom.ru:9050", login: "0123456", from: "sip:0123456@voip.uiscom.ru",
 		calls: []carrierCall{{"0123456", "0123456", "79161234567", firmNumber, clientPhone}},
-		dials: "sip:+79161234567@voip.uiscom.ru", shows: "sip:" + firmNumber + "@voip.uiscom.ru",
+		dials: "sip:+79161234567@voip.uiscom.ru:9050", shows: "sip:" + firmNumber + "@voip.uiscom.ru",
 	},
 }
 
@@ -277,9 +308,10 @@ func startCustomer(t *testing.T, cfg *config.Config, at string, carrier *fakeCar
 	if err != nil {
 		t.Fatal(err)
 	}
+	host, _, err := net.SplitHostPort(at)
 	zone := fmt.Sprintf("gw.test. 300 IN A 127.0.0.1\n_sip._udp.%[1]s. 300 IN SRV 1 1 %[2]d gw.test.\n_sips._tcp.%[1]s. 300 IN SRV 1 1 %[2]d gw.test.\n", at, carrier.self.Port())
-	if strings.Contains(at, ":") || net.ParseIP(at) != nil {
-		zone = ""
+	if err == nil {
+		zone = fmt.Sprintf("%s. 300 IN A %s\n", host, carrier.self.Addr())
 	}
 	clock := media.NewClock()
 	relay, err := rtp.Listen(rtp.Config{Threads: 1, Clock: clock})
@@ -310,22 +342,16 @@ func startCustomer(t *testing.T, cfg *config.Config, at string, carrier *fakeCar
 	return c
 }
 
-// leadTo is a trunk whose first hop, if it has a port and so cannot be led by
-// the DNS, is the fake carrier; the names in addresses stay.
+// leadTo is a trunk whose host, where it is an address and so cannot be led by the
+// DNS, is the fake carrier's; all else is as the preset has it.
 func leadTo(t *testing.T, trunk *config.Trunk, at string, carrier *fakeCarrier) config.Trunk {
 	t.Helper()
 	led := *trunk
 	if first := cmp.Or(string(trunk.OutboundProxy), trunk.Host); first != at {
 		t.Errorf("the preset leads to %q, want %q", first, at)
 	}
-	host, _, err := net.SplitHostPort(at)
-	switch {
-	case err != nil && net.ParseIP(at) == nil:
-	case trunk.OutboundProxy != "":
-		led.OutboundProxy = config.OutboundProxy(carrier.self.String())
-	default:
-		led.Host = carrier.self.String()
-		led.Domain = cmp.Or(trunk.Domain, host)
+	if net.ParseIP(at) != nil {
+		led.Host, led.Domain = carrier.self.String(), cmp.Or(trunk.Domain, at)
 	}
 	return led
 }
@@ -334,7 +360,7 @@ func TestEveryCarrierIsSpokenWithAsItWants(t *testing.T) {
 	for name, c := range carrierCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			carrier := udpCarrier(t, "127.0.0.1")
+			carrier := carrierFor(t, c.at)
 			customer := startCustomer(t, parseFirm(t, c.trunk), c.at, carrier)
 			if c.uri != "" {
 				carrier.registers(c)
@@ -375,6 +401,7 @@ func (f *fakeCarrier) registers(c carrierCase) {
 	f.t.Helper()
 	first := f.want("REGISTER")
 	f.wants(first, "the request line", first.RequestURI(), c.uri)
+	f.wants(first, "Route", first.Value("Route"), c.route)
 	f.wants(first, "From", siptext.URI(first.Value("From")), c.from)
 	f.wants(first, "To", siptext.URI(first.Value("To")), c.from)
 	f.send(f.sender(first), siptext.Response(first, 401, "Who", "a").Add("WWW-Authenticate", `Digest realm="carrier", nonce="n", qop="auth"`))
@@ -444,8 +471,11 @@ func (f *fakeCarrier) isCalled(c *customer, is carrierCase) {
 		done <- err
 	}()
 	invite := f.want("INVITE")
-	uri, _, _ := strings.Cut(invite.RequestURI(), ":"+fmt.Sprint(f.self.Port()))
-	f.wants(invite, "the request line", uri, is.dials)
+	f.wants(invite, "the request line", invite.RequestURI(), is.dials)
+	f.wants(invite, "Route", invite.Value("Route"), is.route)
+	if sdp, err := siptext.ParseSDP(invite.Body); err != nil || (sdp.Event == 0) != is.inBand {
+		f.t.Errorf("telephone-event %d, error %v, in\n%s", sdp.Event, err, invite.Bytes())
+	}
 	f.wants(invite, "From", siptext.URI(invite.Value("From")), is.shows)
 	f.send(f.sender(invite), siptext.Response(invite, 486, "Busy", "b"))
 	if err := <-done; err == nil {
@@ -455,8 +485,39 @@ func (f *fakeCarrier) isCalled(c *customer, is carrierCase) {
 
 // Keys of MegaFon come as tones, also where the carrier says otherwise.
 func TestKeysFromMegaFonAreHeardInTheSound(t *testing.T) {
-	is := carrierCases["МегаФон: by a proxy, numbers without a plus, the own number in From"]
-	carrier := udpCarrier(t, "127.0.0.1")
+	hearsKey(t, carrierCases["МегаФон: by a proxy, numbers without a plus, the own number in From"], '7', func(send func(kind byte, payload []byte)) {
+		playKey('7', send)
+	})
+}
+
+// Keys of Novofon come as events, and what sounds like one is speech.
+func TestKeysFromNovofonAreHeardAsEvents(t *testing.T) {
+	hearsKey(t, carrierCases["Novofon: calls come from another address than the registrar's, for the number"], '7', func(send func(kind byte, payload []byte)) {
+		playKey('3', send)
+		for _, end := range []byte{0, 0, 0x80, 0x80, 0x80} { // RFC 4733 §2.5.1.4
+			send(101, []byte{7, end | 10, 800 >> 8, 800 & 0xff})
+		}
+	})
+}
+
+// playKey is 200 ms of a key's tones, then silence.
+func playKey(key byte, send func(kind byte, payload []byte)) {
+	for frame := range 40 {
+		payload := make([]byte, 160)
+		for i := range payload {
+			payload[i] = g711.EncodeALaw(0)
+			if frame < 10 {
+				payload[i] = g711.EncodeALaw(dtmf.Tones(key, frame*160+i))
+			}
+		}
+		send(8, payload)
+	}
+}
+
+// hearsKey lets a carrier send sound and events, of which a key has to be heard first.
+func hearsKey(t *testing.T, is carrierCase, want media.Digit, play func(send func(kind byte, payload []byte))) {
+	t.Helper()
+	carrier := carrierFor(t, is.at)
 	customer := startCustomer(t, parseFirm(t, is.trunk), is.at, carrier)
 	carrier.registers(is)
 	sound, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -484,22 +545,21 @@ func TestKeysFromMegaFonAreHeardInTheSound(t *testing.T) {
 	if leg == nil {
 		t.FailNow()
 	}
-	for frame := range 40 { // 200 ms of the key, then silence
-		packet := make([]byte, 12+160)
-		copy(packet, []byte{0x80, 8, 0, byte(frame), 0, 0, byte(frame * 160 >> 8), byte(frame * 160), 1, 2, 3, 4})
-		for i := range 160 {
-			packet[12+i] = g711.EncodeALaw(0)
-			if frame < 10 {
-				packet[12+i] = g711.EncodeALaw(dtmf.Tones('7', frame*160+i))
-			}
+	var sequence byte
+	play(func(kind byte, payload []byte) {
+		at := uint16(sequence) * 160
+		if kind != 8 {
+			at = 60000 // an event has the time of its beginning
 		}
-		if _, err := sound.WriteToUDPAddrPort(packet, ours.Addr); err != nil {
-			t.Fatal(err)
+		header := []byte{0x80, kind, 0, sequence, 0, 0, byte(at >> 8), byte(at), 1, 2, 3, 4}
+		sequence++
+		if _, err := sound.WriteToUDPAddrPort(append(header, payload...), ours.Addr); err != nil {
+			t.Error(err)
 		}
-	}
+	})
 	select {
 	case key := <-leg.Audio().Digits():
-		if key != '7' {
+		if key != want {
 			t.Errorf("heard %c", key)
 		}
 	case <-time.After(time.Minute):
