@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -588,5 +589,37 @@ func TestZadarmaMayBeSpokenWithOverTLSAndSRTP(t *testing.T) {
 	carrier.send(netip.AddrPort{}, siptext.Response(invite, 486, "Busy", "b"))
 	if err := <-done; err == nil {
 		t.Error("a leg")
+	}
+
+	plain := string(siptext.Audio{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Types: []uint8{8}}.SDP(1))
+	secured := strings.Replace(plain, " RTP/AVP ", " RTP/SAVP ", 1) +
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.StdEncoding.EncodeToString(make([]byte, 30)) + "\r\n"
+	for offer, status := range map[string]int{plain: 488, secured: 200} {
+		id := fmt.Sprint("in-", status)
+		request := func(method, to string, seq int) *siptext.Message {
+			return siptext.Request(method, fmt.Sprintf("sip:74950000001@%s", customer.addr),
+				siptext.Header{Name: "Via", Value: fmt.Sprintf("SIP/2.0/TLS %s;branch=z9hG4bK%s%d", carrier.self, id, seq)},
+				siptext.Header{Name: "Max-Forwards", Value: "70"},
+				siptext.Header{Name: "From", Value: "<sip:79161234567@carrier>;tag=f"},
+				siptext.Header{Name: "To", Value: to},
+				siptext.Header{Name: "Call-ID", Value: id},
+				siptext.Header{Name: "CSeq", Value: fmt.Sprintf("%d %s", seq, method)},
+				siptext.Header{Name: "Contact", Value: fmt.Sprintf("<sip:gw@%s;transport=tls>", carrier.self)})
+		}
+		carrier.send(netip.AddrPort{}, request("INVITE", "<sip:74950000001@pbx>", 1).WithBody("application/sdp", []byte(offer)))
+		answer := carrier.want("INVITE")
+		if answer.Status() != status {
+			t.Fatalf("want %d, got\n%s", status, answer.Bytes())
+		}
+		carrier.send(netip.AddrPort{}, request("ACK", answer.Value("To"), 1))
+		if status != 200 {
+			continue
+		}
+		if sdp := string(answer.Body); !strings.Contains(sdp, " RTP/SAVP ") || !strings.Contains(sdp, "a=crypto:1 ") {
+			t.Errorf("not encrypted:\n%s", answer.Bytes())
+		}
+		<-customer.calls
+		carrier.send(netip.AddrPort{}, request("BYE", answer.Value("To"), 2))
+		carrier.want("BYE")
 	}
 }
