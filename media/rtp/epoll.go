@@ -22,13 +22,17 @@ import (
 // epoll is the wire of such threads.
 type epoll struct {
 	threads []*thread
-
-	mu     sync.Mutex
-	opened int
+	full    int // fullThread
 }
 
+// fullThread is how many sockets a thread gets before the next one gets any: those
+// of 500 calls, half of what one can carry on a slow machine. A thread that has
+// little to do sleeps between any two packets, and to be woken costs as much as
+// the packet.
+const fullThread = 500 * 4
+
 func newWire(threads int) (wire, error) {
-	e := new(epoll)
+	e := &epoll{full: fullThread}
 	for range threads {
 		t, err := newThread()
 		if err != nil {
@@ -51,16 +55,30 @@ func (e *epoll) open(at netip.AddrPort, to receiver) (socket, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("bind %v: %w", at, err)
 	}
-	e.mu.Lock()
-	t := e.threads[e.opened/2%len(e.threads)] // RTP and RTCP come in pairs
-	e.opened++
-	e.mu.Unlock()
-	s := &descriptor{fd: fd, here: here, thread: t, to: to}
-	if err := t.add(s); err != nil {
+	s := &descriptor{fd: fd, here: here, thread: e.emptiest(), to: to}
+	if err := s.thread.add(s); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("watch %v: %w", at, err)
 	}
 	return s, nil
+}
+
+// emptiest is the first thread that is not full, or else the one with the fewest
+// sockets.
+func (e *epoll) emptiest() (least *thread) {
+	fewest := 0
+	for _, t := range e.threads {
+		t.mu.Lock()
+		n := len(t.sockets) - len(t.free)
+		t.mu.Unlock()
+		if n < e.full {
+			return t
+		}
+		if least == nil || n < fewest {
+			least, fewest = t, n
+		}
+	}
+	return least
 }
 
 func (e *epoll) close() {

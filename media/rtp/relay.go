@@ -26,7 +26,8 @@ type Config struct {
 	// Ports is the range of UDP ports, both ends included; each party takes an
 	// even one and the next. Zeros: the kernel's choice.
 	Ports [2]uint16
-	// Threads that move packets; 0: one for every four processors.
+	// Threads that move packets; 0: one for each processor, which sleep until the
+	// ones before them have enough to do.
 	Threads int
 	// Clock paces what is played to the ports; it is closed after the relay.
 	Clock *media.Clock
@@ -49,7 +50,7 @@ type Relay struct {
 func Listen(c Config) (*Relay, error) {
 	threads := c.Threads
 	if threads <= 0 {
-		threads = max(1, runtime.NumCPU()/4)
+		threads = runtime.NumCPU()
 	}
 	wire, err := newWire(threads)
 	if err != nil {

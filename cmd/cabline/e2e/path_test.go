@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -159,8 +158,7 @@ func TestLossesAreToldOfTheSideThatHasThem(t *testing.T) {
 	}
 	const in = `trunk="carrier"`
 	for series, want := range map[string]float64{
-		`cabline_audio_loss_ratio_bucket{direction="in",` + in + `,le="0"}`:    1, // the driver
-		`cabline_audio_loss_ratio_bucket{direction="in",` + in + `,le="0.02"}`: 1,
+		`cabline_audio_loss_ratio_bucket{direction="in",` + in + `,le="0.02"}`: 1, // the driver
 		`cabline_audio_loss_ratio_bucket{direction="in",` + in + `,le="0.1"}`:  2, // and the client
 		`cabline_audio_mos_bucket{direction="in",` + in + `,le="4.3"}`:         1,
 		`cabline_audio_mos_bucket{direction="in",` + in + `,le="4.5"}`:         2,
@@ -169,8 +167,9 @@ func TestLossesAreToldOfTheSideThatHasThem(t *testing.T) {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
 	}
-	if sum := counted(`cabline_audio_loss_ratio_sum{direction="in",` + in + `}`); fmt.Sprintf("%.4f", sum) != fmt.Sprintf("%.4f", share(client)) {
-		t.Errorf("the losses of both sides are %v, of the client %v", sum, share(client))
+	// What came too late counts, too: a few packets of either, where the machine stood still.
+	if more := counted(`cabline_audio_loss_ratio_sum{direction="in",`+in+`}`) - share(client); more < -0.0001 || more > 0.02 {
+		t.Errorf("the losses of both sides are %v more than the client's", more)
 	}
 	if strings.Contains(metrics, `cabline_audio_loss_ratio_count{direction="out"`) {
 		t.Error("losses towards parties who reported none")
