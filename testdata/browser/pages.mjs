@@ -18,7 +18,7 @@ import { tap, tapped } from './tap.mjs';
 
 const [microphone] = process.argv.slice(2);
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const browser = await chromium.launch({
+const options = {
   executablePath: process.env.CHROMIUM ?? names.map((name) => `/usr/bin/${name}`).find(existsSync),
   args: [
     '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
@@ -28,11 +28,24 @@ const browser = await chromium.launch({
       '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${microphone}`,
     ] : []),
   ],
-});
+};
+const browser = await launched(3);
 const patience = 60_000; // ms
 const pollMs = 50;
 const say = (line) => console.log(JSON.stringify(line));
 const pages = new Map();
+
+// A Chromium now and then dies while it starts. That says nothing about the pages.
+async function launched(tries) {
+  for (;;) {
+    try {
+      return await chromium.launch(options);
+    } catch (error) {
+      console.error(error.message);
+      if (--tries === 0) throw error;
+    }
+  }
+}
 
 async function newContext() {
   const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, locale: 'ru-RU' });
