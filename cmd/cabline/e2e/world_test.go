@@ -101,7 +101,7 @@ func hearsSince(t *testing.T, c *Call, since time.Time, what media.Speech) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal(err)
+			t.Fatalf("%v\n%s", err, c.Heard().Upsets())
 		}
 	}
 }

@@ -2,6 +2,8 @@ package telephone
 
 import (
 	"encoding/binary"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/zaf/g711"
@@ -90,4 +92,19 @@ func (c *Call) Heard() Recording {
 	c.sound.mu.Lock()
 	defer c.sound.mu.Unlock()
 	return c.sound.reel.Recording()
+}
+
+// Upsets tells what was wrong with how it came: packets missing, and such as
+// came late for the one before.
+func (r Recording) Upsets() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d packets, %v", len(r.came), r.Length())
+	for i := 1; i < len(r.came); i++ {
+		before, a := r.came[i-1], r.came[i]
+		said, passed := moment(a.sample-before.sample), a.at.Sub(before.at)
+		if said != moment(frameSize) || passed > said+50*time.Millisecond {
+			fmt.Fprintf(&b, "; at %v %v of sound came %v after the one before", moment(before.sample), said, passed.Round(time.Millisecond))
+		}
+	}
+	return b.String()
 }
