@@ -49,7 +49,7 @@ func TestPhones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var delays []time.Duration // of the wire's one thread, until it is closed
+	var delays []time.Duration // of the wire's one reader, until it is closed
 	hear := hearer(func(b []byte) {
 		if len(b) == 172 {
 			sent := time.Unix(0, int64(binary.BigEndian.Uint64(b[12:])))

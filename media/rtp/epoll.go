@@ -5,7 +5,7 @@ package rtp
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -14,33 +14,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Go's netpoller costs twice what a relayed packet needs: a goroutine to wake,
-// a processor to find for it, two system calls with the scheduler told. Here a
-// few locked threads each wait on an epoll of their own and move packets by
-// raw non-blocking system calls. A socket belongs to one thread for life.
+// A goroutine for each socket costs twice what a relayed packet needs: one to wake
+// for each, and two system calls with the scheduler told. Here a few goroutines
+// read all sockets by raw non-blocking system calls. Each has an epoll of its own,
+// which Go's netpoller watches as it would a socket: many packets are one wake. To
+// wait for it in a system call would keep the runtime's monitor awake, which costs
+// more than a small firm's calls. A socket belongs to one reader for life.
 
-// epoll is the wire of such threads.
+// epoll is the wire of such readers.
 type epoll struct {
-	threads []*thread
-	full    int // fullThread
+	readers []*reader
+	full    int // fullReader
 }
 
-// fullThread is how many sockets a thread gets before the next one gets any: those
-// of 500 calls, half of what one can carry on a slow machine. A thread that has
+// fullReader is how many sockets a reader gets before the next one gets any: those
+// of 500 calls, half of what one can carry on a slow machine. A reader that has
 // little to do sleeps between any two packets, and to be woken costs as much as
 // the packet.
-const fullThread = 500 * 4
+const fullReader = 500 * 4
 
-func newWire(threads int) (wire, error) {
-	e := &epoll{full: fullThread}
-	for range threads {
-		t, err := newThread()
+func newWire(readers int) (wire, error) {
+	e := &epoll{full: fullReader}
+	for range readers {
+		r, err := newReader()
 		if err != nil {
 			e.close()
 			return nil, err
 		}
-		e.threads = append(e.threads, t)
-		go t.run()
+		e.readers = append(e.readers, r)
+		go r.run()
 	}
 	return e, nil
 }
@@ -55,35 +57,35 @@ func (e *epoll) open(at netip.AddrPort, to receiver) (socket, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("bind %v: %w", at, err)
 	}
-	s := &descriptor{fd: fd, here: here, thread: e.emptiest(), to: to}
-	if err := s.thread.add(s); err != nil {
+	s := &descriptor{fd: fd, here: here, reader: e.emptiest(), to: to}
+	if err := s.reader.add(s); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("watch %v: %w", at, err)
 	}
 	return s, nil
 }
 
-// emptiest is the first thread that is not full, or else the one with the fewest
+// emptiest is the first reader that is not full, or else the one with the fewest
 // sockets.
-func (e *epoll) emptiest() (least *thread) {
+func (e *epoll) emptiest() (least *reader) {
 	fewest := 0
-	for _, t := range e.threads {
-		t.mu.Lock()
-		n := len(t.sockets) - len(t.free)
-		t.mu.Unlock()
+	for _, r := range e.readers {
+		r.mu.Lock()
+		n := len(r.sockets) - len(r.free)
+		r.mu.Unlock()
 		if n < e.full {
-			return t
+			return r
 		}
 		if least == nil || n < fewest {
-			least, fewest = t, n
+			least, fewest = r, n
 		}
 	}
 	return least
 }
 
 func (e *epoll) close() {
-	for _, t := range e.threads {
-		t.close()
+	for _, r := range e.readers {
+		r.close()
 	}
 }
 
@@ -124,82 +126,84 @@ func boundTo(fd int) (netip.AddrPort, error) {
 	return netip.AddrPort{}, unix.EAFNOSUPPORT
 }
 
-// thread is one locked thread with its epoll.
-type thread struct {
-	epoll, stop int // stop: an eventfd
-	done        chan struct{}
+// reader is one goroutine with its epoll.
+type reader struct {
+	fd   int      // of the epoll …
+	file *os.File // … which owns it
+	done chan struct{}
 
 	mu      sync.Mutex // held during a read, never while a packet is dealt with
 	sockets []*descriptor
 	free    []int32
 
-	// The thread's own.
-	buf  [maxDatagram + tailRoom]byte
-	from unix.RawSockaddrInet6 // the longest we take
+	// The goroutine's own.
+	events [256]unix.EpollEvent
+	ready  int // of the events
+	buf    [maxDatagram + tailRoom]byte
+	from   unix.RawSockaddrInet6 // the longest we take
 }
 
-// wakeUp is the place in the table which no socket has.
-const wakeUp = -1
-
-func newThread() (*thread, error) {
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+func newReader() (*reader, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
-	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, stop, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeUp})
+	_ = unix.SetNonblock(fd, true) // or it is not given to the netpoller
+	r := &reader{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil {
+		_ = r.file.Close()
+		return nil, fmt.Errorf("watch epoll: %w", err)
 	}
-	if err != nil {
-		_ = unix.Close(ep)
-		return nil, fmt.Errorf("create eventfd: %w", err)
-	}
-	return &thread{epoll: ep, stop: stop, done: make(chan struct{})}, nil
+	return r, nil
 }
 
-func (t *thread) close() {
-	_, _ = unix.Write(t.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	<-t.done
-	_ = unix.Close(t.stop)
-	_ = unix.Close(t.epoll)
+func (r *reader) close() {
+	_ = r.file.Close()
+	<-r.done
 }
 
-func (t *thread) run() {
-	defer close(t.done)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var events [256]unix.EpollEvent
-	for {
-		n, err := unix.EpollWait(t.epoll, events[:], -1)
-		if err != nil && err != unix.EINTR {
-			panic(fmt.Sprintf("epoll: %v", err)) // the descriptor is ours: a bug
+func (r *reader) run() {
+	defer close(r.done)
+	raw, err := r.file.SyscallConn()
+	for look := r.look; err == nil; {
+		if err = raw.Read(look); err != nil {
+			return // closed
 		}
 		now := time.Now()
-		for _, ev := range events[:max(n, 0)] {
-			if ev.Fd == wakeUp {
-				return
-			}
-			if s, size := t.read(ev.Fd); s != nil {
-				s.to.receive(t.buf[:size:size+tailRoom], t.sender(), now)
+		for _, ev := range r.events[:r.ready] {
+			if s, size := r.read(ev.Fd); s != nil {
+				s.to.receive(r.buf[:size:size+tailRoom], r.sender(), now)
 			}
 		}
 	}
+}
+
+// look asks without waiting which sockets have something, and reports false when
+// none has: then the netpoller tells of the next one.
+func (r *reader) look(fd uintptr) (any bool) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd,
+		uintptr(unsafe.Pointer(&r.events)), uintptr(len(r.events)), 0, 0, 0)
+	if errno != 0 {
+		panic(fmt.Sprintf("epoll: %v", errno)) // the descriptor is ours: a bug
+	}
+	r.ready = int(n)
+	return r.ready > 0
 }
 
 // read takes one datagram; level-triggered, epoll tells of the next one again.
 // A socket which was closed since epoll told of it yields nothing, whoever has
 // its place or its number now.
-func (t *thread) read(place int32) (*descriptor, int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.sockets[place]
+func (r *reader) read(place int32) (*descriptor, int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sockets[place]
 	if s == nil {
 		return nil, 0
 	}
-	length := uint32(unsafe.Sizeof(t.from))
+	length := uint32(unsafe.Sizeof(r.from))
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd),
-		uintptr(unsafe.Pointer(&t.buf)), maxDatagram, unix.MSG_DONTWAIT,
-		uintptr(unsafe.Pointer(&t.from)), uintptr(unsafe.Pointer(&length)))
+		uintptr(unsafe.Pointer(&r.buf)), maxDatagram, unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(&r.from)), uintptr(unsafe.Pointer(&length)))
 	if errno != 0 {
 		return nil, 0
 	}
@@ -207,36 +211,36 @@ func (t *thread) read(place int32) (*descriptor, int) {
 }
 
 // sender is where the datagram read last came from.
-func (t *thread) sender() netip.AddrPort {
-	if t.from.Family == unix.AF_INET {
-		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&t.from))
+func (r *reader) sender() netip.AddrPort {
+	if r.from.Family == unix.AF_INET {
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&r.from))
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), swap(sa.Port))
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(t.from.Addr), swap(t.from.Port))
+	return netip.AddrPortFrom(netip.AddrFrom16(r.from.Addr), swap(r.from.Port))
 }
 
-func (t *thread) add(s *descriptor) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.free) == 0 {
-		t.free = append(t.free, int32(len(t.sockets)))
-		t.sockets = append(t.sockets, nil)
+func (r *reader) add(s *descriptor) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.free) == 0 {
+		r.free = append(r.free, int32(len(r.sockets)))
+		r.sockets = append(r.sockets, nil)
 	}
-	s.place = t.free[len(t.free)-1]
-	if err := unix.EpollCtl(t.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: s.place}); err != nil {
+	s.place = r.free[len(r.free)-1]
+	if err := unix.EpollCtl(r.fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: s.place}); err != nil {
 		return err
 	}
-	t.free = t.free[:len(t.free)-1]
-	t.sockets[s.place] = s
+	r.free = r.free[:len(r.free)-1]
+	r.sockets[s.place] = s
 	return nil
 }
 
-// descriptor is a socket of a thread.
+// descriptor is a socket of a reader.
 type descriptor struct {
 	fd     int
 	place  int32
 	to     receiver
-	thread *thread
+	reader *reader
 	here   netip.AddrPort
 }
 
@@ -259,11 +263,11 @@ func (s *descriptor) send(b []byte, to netip.AddrPort) bool {
 }
 
 func (s *descriptor) close() {
-	t := s.thread
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sockets[s.place] = nil
-	t.free = append(t.free, s.place)
+	r := s.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sockets[s.place] = nil
+	r.free = append(r.free, s.place)
 	_ = unix.Close(s.fd) // leaves the epoll by itself
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestAThreadIsFullBeforeTheNextOneIsWoken(t *testing.T) {
+func TestAReaderIsFullBeforeTheNextOneIsWoken(t *testing.T) {
 	w, err := newWire(2)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestAThreadIsFullBeforeTheNextOneIsWoken(t *testing.T) {
 	}
 	var got []int
 	for range 8 {
-		if s := open(); s.thread == e.threads[0] {
+		if s := open(); s.reader == e.readers[0] {
 			got = append(got, 0)
 		} else {
 			got = append(got, 1)
@@ -34,7 +34,7 @@ func TestAThreadIsFullBeforeTheNextOneIsWoken(t *testing.T) {
 	}
 	for i, want := range []int{0, 0, 0, 1, 1, 1, 0, 1} { // and then in turns
 		if got[i] != want {
-			t.Fatalf("sockets are on threads %v", got)
+			t.Fatalf("sockets are at readers %v", got)
 		}
 	}
 }

@@ -2,7 +2,7 @@
 // sockets, what is accepted on them and sent from them, RTCP, and the SDP that
 // agrees on it all.
 //
-// Packets of one party go straight to the port of the other, on the thread
+// Packets of one party go straight to the port of the other, on the goroutine
 // that read them: no queue, no copy, no allocation. The package knows nothing
 // of SIP dialogs or calls. It does not log: it returns errors and counts.
 package rtp
@@ -26,9 +26,10 @@ type Config struct {
 	// Ports is the range of UDP ports, both ends included; each party takes an
 	// even one and the next. Zeros: the kernel's choice.
 	Ports [2]uint16
-	// Threads that move packets; 0: one for each processor, which sleep until the
+	// Readers are how many goroutines move packets; 0: one for each processor, which
+	// sleep until the
 	// ones before them have enough to do.
-	Threads int
+	Readers int
 	// Clock paces what is played to the ports; it is closed after the relay.
 	Clock *media.Clock
 }
@@ -48,11 +49,11 @@ type Relay struct {
 
 // Listen starts a relay; Close ends it.
 func Listen(c Config) (*Relay, error) {
-	threads := c.Threads
-	if threads <= 0 {
-		threads = runtime.NumCPU()
+	readers := c.Readers
+	if readers <= 0 {
+		readers = runtime.NumCPU()
 	}
-	wire, err := newWire(threads)
+	wire, err := newWire(readers)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func TestTwoPartiesHearEachOther(t *testing.T) {
 		{"one speaks A-law, one µ-law", "8", "0 101"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			onBothWires(t, Config{Threads: 2}, func(t *testing.T, r *Relay) {
+			onBothWires(t, Config{Readers: 2}, func(t *testing.T, r *Relay) {
 				a, b := newPhone(t), newPhone(t)
 				pa, pb := openPort(t, r, LatchFirst), openPort(t, r, LatchFirst)
 				a.call(pa, tt.a)

@@ -6,7 +6,7 @@ import (
 )
 
 // wire carries the datagrams of many sockets. There are two: epoll.go on Linux
-// (a few threads, half the CPU time) and goroutines.go everywhere.
+// (a few goroutines, half the CPU time) and goroutines.go everywhere.
 type wire interface {
 	// open binds a UDP socket; port 0 is the kernel's choice.
 	open(at netip.AddrPort, to receiver) (socket, error)
