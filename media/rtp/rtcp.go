@@ -41,7 +41,7 @@ func (p *Port) hearReport(b []byte, from netip.AddrPort, now time.Time) {
 	}
 	if r.secret != nil {
 		var ok bool
-		if b, ok = r.secret.openReport(b); !ok {
+		if b, ok = r.secret.RTCP(b); !ok {
 			return
 		}
 	}

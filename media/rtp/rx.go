@@ -116,7 +116,7 @@ func (r *rx) read(b []byte, from netip.AddrPort, now time.Time) (payloadType uin
 		return 0, false
 	}
 	if r.secret != nil {
-		if b, ok = r.secret.open(b); !ok {
+		if b, ok = r.secret.RTP(b); !ok {
 			return 0, false
 		}
 	}

@@ -3,7 +3,6 @@ package rtp
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,7 +12,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
-	"cabline/media"
+	own "cabline/media/srtp"
 )
 
 // Security is whether a party's audio is encrypted: SRTP (RFC 3711) with the
@@ -56,8 +55,6 @@ const (
 	offeredSuites = 3
 	maxCrypto     = 16 // a=crypto lines we read of one m= line
 	maxMKI        = 128
-	replayWindow  = 128 // packets (RFC 3711 §3.3.2: at least 64)
-	maxSources    = 64  // of encrypted packets in one call; each is kept an account of
 )
 
 // crypto is one a=crypto line: how the packets of who wrote it are encrypted.
@@ -141,10 +138,14 @@ func (c crypto) same(other crypto) bool {
 	return c == other
 }
 
-// context begins to encrypt or decrypt with the line's key.
+// opener begins to decrypt with the line's key.
+func (c crypto) opener() (*own.Opener, error) {
+	return own.NewOpener(c.profile, []byte(c.secret[:c.key]), []byte(c.secret[c.key:]), []byte(c.mki))
+}
+
+// context begins to encrypt with it.
 func (c crypto) context() (*srtp.Context, error) {
-	return srtp.CreateContext([]byte(c.secret[:c.key]), []byte(c.secret[c.key:]), c.profile,
-		srtp.MasterKeyIndicator([]byte(c.mki)), srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+	return srtp.CreateContext([]byte(c.secret[:c.key]), []byte(c.secret[c.key:]), c.profile, srtp.MasterKeyIndicator([]byte(c.mki)))
 }
 
 // sdes is what a port and its party have agreed on of SRTP.
@@ -228,43 +229,8 @@ func (s *sealed) sealReport(b []byte) []byte {
 
 // opened is the incoming packets' encryption; nil: none.
 type opened struct {
-	by      crypto
-	ctx     *srtp.Context
-	header  rtp.Header
-	sources int
-}
-
-// open decrypts a packet in place. It is false for what is forged, doubled, or
-// of one source too many.
-func (o *opened) open(b []byte) (plain []byte, ok bool) {
-	if len(b) < media.HeaderSize || b[0]>>6 != 2 {
-		return nil, false
-	}
-	_, known := o.ctx.ROC(binary.BigEndian.Uint32(b[8:]))
-	if !known && o.sources >= maxSources {
-		return nil, false
-	}
-	plain, err := o.ctx.DecryptRTP(b, b, &o.header)
-	if err == nil && !known {
-		o.sources++
-	}
-	return plain, err == nil
-}
-
-// openReport is open for RTCP.
-func (o *opened) openReport(b []byte) (plain []byte, ok bool) {
-	if len(b) < 8 {
-		return nil, false
-	}
-	_, known := o.ctx.Index(binary.BigEndian.Uint32(b[4:]))
-	if !known && o.sources >= maxSources {
-		return nil, false
-	}
-	plain, err := o.ctx.DecryptRTCP(b, b, nil)
-	if err == nil && !known {
-		o.sources++
-	}
-	return plain, err == nil
+	*own.Opener
+	by crypto
 }
 
 // encrypt puts into effect what has been agreed: a stream whose key stays goes
@@ -277,11 +243,11 @@ func (p *Port) encrypt(s sdes) error {
 	ours := s.ours[0]
 	in, out := p.rx.secret, p.tx.secret
 	if in == nil || !in.by.same(s.theirs) {
-		ctx, err := s.theirs.context()
+		opener, err := s.theirs.opener()
 		if err != nil {
 			return fmt.Errorf("decrypt by their key: %w", err)
 		}
-		in = &opened{by: s.theirs, ctx: ctx}
+		in = &opened{opener, s.theirs}
 	}
 	if out == nil || !out.by.same(ours) {
 		ctx, err := ours.context()

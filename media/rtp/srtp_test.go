@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"cabline/media"
+	own "cabline/media/srtp"
 )
 
 func openSecure(t testing.TB, r *Relay, want Security) *Port {
@@ -390,12 +391,12 @@ func TestSourcesOfAnEncryptedCallAreCounted(t *testing.T) {
 		a, p := newPhone(t), openSecure(t, r, SRTPRequired)
 		a.srtp = SRTPRequired
 		a.secured(p, newCrypto(1, suites[0]), "8")
-		for range 3 * maxSources {
+		for range 3 * own.MaxSources {
 			a.packet.SSRC++
 			a.say(make([]byte, 160), 160)
 		}
-		until(t, "all came", func() bool { s := p.Stats(); return s.Received+s.Dropped == 3*maxSources })
-		if s := p.Stats(); s.Received != maxSources {
+		until(t, "all came", func() bool { s := p.Stats(); return s.Received+s.Dropped == 3*own.MaxSources })
+		if s := p.Stats(); s.Received != own.MaxSources {
 			t.Errorf("%d sources were taken", s.Received)
 		}
 	})

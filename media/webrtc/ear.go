@@ -11,19 +11,14 @@ import (
 
 	"cabline/media"
 	"cabline/media/dtmf"
+	"cabline/media/srtp"
 )
 
-const (
-	// An honest browser has one source of RTP and one or two of RTCP, and some
-	// more after a renegotiation. Pion keeps all it has ever seen.
-	maxSources = 64
+const maxPacket = 1500 // more than any network carries in one piece
 
-	maxPacket = 1500 // more than any network carries in one piece
-)
-
-// ear is what comes from the browser. Pion writes each decrypted packet to it,
-// in its own goroutine and in its own large buffer, which is ours until Write
-// returns.
+// ear is what comes from the browser: from our opener, or from pion, which writes
+// each packet it decrypted in its own goroutine and in its own large buffer, which
+// is ours until Write returns.
 type ear struct {
 	digits media.DigitReceiver
 
@@ -47,7 +42,7 @@ type ear struct {
 // streams gives pion the buffer into which it writes a source's packets. Ours
 // is none: the packet is dealt with at once.
 func (p *Port) streams(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-	if p.sources.Add(1) > maxSources {
+	if p.sources.Add(1) > srtp.MaxSources { // pion keeps all it has ever seen
 		p.lose()
 	}
 	if kind == packetio.RTPBufferPacket {
@@ -87,14 +82,20 @@ func (e *ear) stats() media.Stats {
 	return s
 }
 
-// Write takes one RTP packet.
+// Write takes one RTP packet from pion.
 func (e *ear) Write(b []byte) (int, error) {
 	e.first.Do(e.begun)
+	e.hear(b)
+	return len(b), nil
+}
+
+// hear takes one RTP packet.
+func (e *ear) hear(b []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.read(b) {
 		e.dropped++
-		return len(b), nil
+		return
 	}
 	now := time.Now()
 	e.packet.At = now
@@ -102,7 +103,7 @@ func (e *ear) Write(b []byte) (int, error) {
 	if e.packet.Event {
 		if !e.digits.Event(&e.packet, now) {
 			media.LeaveOut(&e.packet, e.sink)
-			return len(b), nil
+			return
 		}
 	} else {
 		e.reception.Sound(&e.packet)
@@ -113,7 +114,13 @@ func (e *ear) Write(b []byte) (int, error) {
 	if e.sink != nil {
 		e.sink.WriteRTP(&e.packet)
 	}
-	return len(b), nil
+}
+
+// drop counts a packet that is forged or doubled.
+func (e *ear) drop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dropped++
 }
 
 // read makes e.packet of b and reports whether it is one we have agreed on.

@@ -25,6 +25,7 @@ var ErrClosed = errors.New("browser's audio is closed")
 type Port struct {
 	browsers *Browsers
 	pc       *webrtc.PeerConnection
+	opener   opener
 	ear      ear
 	voice    voice
 
@@ -185,6 +186,7 @@ func (p *Port) changed(state webrtc.PeerConnectionState) {
 // shake is called when the browser has said something that is signed: the
 // handshake is over for it as well.
 func (p *Port) shake() {
+	p.opener.begin()
 	ice := p.pc.SCTP().Transport().ICETransport()
 	seal := func(pair *webrtc.ICECandidatePair) {
 		addr, err := netip.ParseAddr(pair.Remote.Address)

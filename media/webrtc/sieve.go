@@ -7,9 +7,12 @@ import (
 	"sync"
 )
 
-// sieve is the socket of all browsers without those records of DTLS (RFC 6347)
-// that nobody has signed and no browser needs to send, but that pion acts upon:
-// anyone who can write a browser's address on a packet could end its call.
+// sieve is the socket of all browsers, less what pion need not see or should not.
+//
+// The one is the audio, which the ports open themselves. The other are those records
+// of DTLS (RFC 6347) that nobody has signed and no browser needs to send, but that
+// pion acts upon: anyone who can write a browser's address on a packet could end
+// its call.
 type sieve struct {
 	*net.UDPConn
 
@@ -27,6 +30,27 @@ func (s *sieve) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	}
 }
 
+// lets says whether a packet is for pion.
+func (s *sieve) lets(packet []byte, from netip.AddrPort) bool {
+	switch p := s.port(from); {
+	case len(packet) == 0:
+		return true
+	case packet[0] >= 20 && packet[0] <= 63: // DTLS; RFC 7983 §7
+		return sane(packet, p != nil)
+	case packet[0] >= 128 && packet[0] <= 191: // SRTP
+		return p == nil || !p.hears(packet)
+	}
+	return true
+}
+
+// port is the one whose browser is at an address, once the handshake with it is
+// over for both sides.
+func (s *sieve) port(at netip.AddrPort) *Port {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sealed[canonical(at)]
+}
+
 func (s *sieve) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	return s.WriteToUDPAddrPort(b, to)
 }
@@ -36,14 +60,8 @@ func (s *sieve) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, net.UDPAddrFromAddrPort(from), err
 }
 
-// lets says whether a packet may pass.
-func (s *sieve) lets(packet []byte, from netip.AddrPort) bool {
-	if len(packet) == 0 || packet[0] < 20 || packet[0] > 63 { // RFC 7983 §7: not DTLS
-		return true
-	}
-	s.mu.RLock()
-	_, over := s.sealed[canonical(from)]
-	s.mu.RUnlock()
+// sane says whether a packet of DTLS may pass, over: after the handshake.
+func sane(packet []byte, over bool) bool {
 	for len(packet) > 0 {
 		if len(packet) < recordHeader {
 			return false

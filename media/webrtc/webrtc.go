@@ -179,6 +179,8 @@ func (b *Browsers) Open() (*Port, error) {
 	p := newPort(b)
 	settings := b.settings
 	settings.BufferFactory = p.streams
+	settings.SetDTLSServerHelloMessageHook(p.opener.greet)
+	settings.SetDTLSKeyLogWriter(&p.opener)
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(b.codecs),
 		webrtc.WithSettingEngine(settings),
