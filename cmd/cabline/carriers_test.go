@@ -315,7 +315,7 @@ func startCustomer(t *testing.T, cfg *config.Config, at string, carrier *fakeCar
 		zone = fmt.Sprintf("%s. 300 IN A %s\n", host, carrier.self.Addr())
 	}
 	clock := media.NewClock()
-	relay, err := rtp.Listen(rtp.Config{Readers: 1, Clock: clock})
+	relay, err := rtp.Listen(rtp.Config{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

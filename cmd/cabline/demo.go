@@ -109,7 +109,7 @@ func demoConfig(data string, page, exchange, network netip.AddrPort, password st
 // network tell each other crosses sockets.
 func (x *exchange) demoNetwork(listen, exchange netip.AddrPort) (network *carrier.Carrier, closeAll func(), err error) {
 	closeAll = func() {}
-	relay, err := rtp.Listen(rtp.Config{Readers: 1, Clock: x.clock})
+	relay, err := rtp.Listen(rtp.Config{Clock: x.clock})
 	if err != nil {
 		return nil, closeAll, fmt.Errorf("demo carrier: %w", err)
 	}

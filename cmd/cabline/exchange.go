@@ -19,6 +19,7 @@ import (
 	"cabline/media"
 	"cabline/media/rtp"
 	"cabline/media/webrtc"
+	"cabline/media/wire"
 	"cabline/pbx"
 	"cabline/pbx/console"
 	"cabline/pbx/console/web"
@@ -36,6 +37,7 @@ type exchange struct {
 	orders   *orderbook.Book
 	dispatch *dispatchSystem
 	clock    *media.Clock
+	wire     wire.Wire
 	relay    *rtp.Relay
 	browsers *webrtc.Browsers
 	board    *pbx.Switchboard
@@ -62,11 +64,14 @@ func build(cfg *config.Config) (x *exchange, err error) {
 		return x, err
 	}
 	x.recorded = x.keepRecordings()
-	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Clock: x.clock}); err != nil {
+	if x.wire, err = wire.New(0); err != nil {
+		return x, fmt.Errorf("audio: %w", err)
+	}
+	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Wire: x.wire, Clock: x.clock}); err != nil {
 		return x, fmt.Errorf("rtp: %w", err)
 	}
 	// Browsers' audio shares address and number with the web port: one hole in a firewall.
-	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Clock: x.clock, Codecs: codecs(cfg.RTP.Codecs)}); err != nil {
+	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Wire: x.wire, Clock: x.clock, Codecs: codecs(cfg.RTP.Codecs)}); err != nil {
 		return x, fmt.Errorf("browsers' audio: %w", err)
 	}
 	if x.board, err = x.switchboard(); err != nil {
@@ -120,6 +125,9 @@ func (x *exchange) close() error {
 	}
 	if x.relay != nil {
 		x.relay.Close()
+	}
+	if x.wire != nil {
+		x.wire.Close()
 	}
 	x.clock.Close()
 	if x.recorded != nil {

@@ -17,6 +17,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/recorder"
+	"cabline/media/wire"
 )
 
 // The benchmarks have the phones in a process of their own, which this binary
@@ -45,7 +46,7 @@ func TestPhones(t *testing.T) {
 	if err := in.Decode(&o); err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWire(1)
+	w, err := wire.New(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +58,13 @@ func TestPhones(t *testing.T) {
 			delays = append(delays, delay)
 		}
 	})
-	sockets := make([]socket, len(o.Ports))
+	sockets := make([]wire.Socket, len(o.Ports))
 	places := make([]uint16, len(o.Ports))
 	for i := range sockets {
-		if sockets[i], err = w.open(netip.AddrPortFrom(loopback, 0), hear); err != nil {
+		if sockets[i], err = w.Open(netip.AddrPortFrom(loopback, 0), hear, 0); err != nil {
 			t.Fatal(err)
 		}
-		places[i] = sockets[i].local().Port()
+		places[i] = sockets[i].Local().Port()
 	}
 	if err := out.Encode(places); err != nil {
 		t.Fatal(err)
@@ -75,9 +76,9 @@ func TestPhones(t *testing.T) {
 	sent := speak(sockets, o)
 	time.Sleep(200 * time.Millisecond)
 	for _, s := range sockets {
-		s.close()
+		s.Close()
 	}
-	w.close()
+	w.Close()
 	slices.Sort(delays)
 	r := result{Sent: sent, Heard: len(delays)}
 	if n := len(delays); n > 0 {
@@ -91,11 +92,11 @@ func TestPhones(t *testing.T) {
 // hearer is a receiver that is a function.
 type hearer func(b []byte)
 
-func (h hearer) receive(b []byte, _ netip.AddrPort, _ time.Time) { h(b) }
+func (h hearer) Receive(b []byte, _ netip.AddrPort, _ time.Time) { h(b) }
 
 // speak has every phone say its frames, spread evenly over each 20 ms, the time
 // in each; it returns how many were sent.
-func speak(sockets []socket, o order) (sent int) {
+func speak(sockets []wire.Socket, o order) (sent int) {
 	start := time.Now()
 	packet := make([]byte, 172)
 	packet[0], packet[1] = 0x80, 8
@@ -106,7 +107,7 @@ func speak(sockets []socket, o order) (sent int) {
 			binary.BigEndian.PutUint16(packet[2:], uint16(frame))
 			binary.BigEndian.PutUint32(packet[4:], uint32(frame*160))
 			binary.BigEndian.PutUint64(packet[12:], uint64(time.Now().UnixNano()))
-			if sockets[i].send(packet, netip.AddrPortFrom(loopback, o.Ports[i])) {
+			if sockets[i].Send(packet, netip.AddrPortFrom(loopback, o.Ports[i])) {
 				sent++
 			}
 		}
@@ -170,9 +171,9 @@ func cpuTime() time.Duration {
 // BenchmarkRelay is calls between two parties of one codec; an operation is a
 // frame of 20 ms on all of them.
 func BenchmarkRelay(b *testing.B) {
-	for _, wire := range []string{"native", "goroutines"} {
+	for _, over := range []string{"native", "goroutines"} {
 		for _, calls := range []int{100, 500, 1000} {
-			b.Run(fmt.Sprintf("%s/%d calls", wire, calls), func(b *testing.B) { benchmarkRelay(b, wire, calls, media.Cross) })
+			b.Run(fmt.Sprintf("%s/%d calls", over, calls), func(b *testing.B) { benchmarkRelay(b, over, calls, media.Cross) })
 		}
 	}
 }
@@ -193,8 +194,8 @@ func BenchmarkRelayRecorded(b *testing.B) {
 	}
 }
 
-func benchmarkRelay(b *testing.B, wire string, calls int, cross func(a, b media.Port) func()) {
-	r, stop := benchRelay(b, wire)
+func benchmarkRelay(b *testing.B, over string, calls int, cross func(a, b media.Port) func()) {
+	r, stop := benchRelay(b, over)
 	defer stop()
 	ports, o := openPorts(b, r, 2*calls)
 	o.Frames = b.N
@@ -218,22 +219,22 @@ func BenchmarkBareRelay(b *testing.B) {
 }
 
 func benchmarkBareRelay(b *testing.B, calls int) {
-	w, err := newWire(1)
+	w, err := wire.New(1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer w.close()
-	sockets := make([]socket, 2*calls)
+	defer w.Close()
+	sockets := make([]wire.Socket, 2*calls)
 	places := make([]uint16, 2*calls)
 	o := order{Frames: b.N}
 	for i := range sockets {
-		if sockets[i], err = w.open(netip.AddrPortFrom(loopback, 0), hearer(func(datagram []byte) {
-			sockets[i^1].send(datagram, netip.AddrPortFrom(loopback, places[i^1]))
-		})); err != nil {
+		if sockets[i], err = w.Open(netip.AddrPortFrom(loopback, 0), hearer(func(datagram []byte) {
+			sockets[i^1].Send(datagram, netip.AddrPortFrom(loopback, places[i^1]))
+		}), 0); err != nil {
 			b.Fatal(err)
 		}
-		defer sockets[i].close()
-		o.Ports = append(o.Ports, sockets[i].local().Port())
+		defer sockets[i].Close()
+		o.Ports = append(o.Ports, sockets[i].Local().Port())
 	}
 	p, their := startPhones(b, o)
 	copy(places, their)
@@ -296,18 +297,22 @@ func (l *lateness) WriteRTP(p *media.Packet) {
 	l.to.WriteRTP(p)
 }
 
-func benchRelay(b *testing.B, wire string) (*Relay, func()) {
+func benchRelay(b *testing.B, over string) (*Relay, func()) {
 	b.Helper()
 	c := media.NewClock()
-	start := Listen
-	if wire == "goroutines" {
-		start = func(c Config) (*Relay, error) { return listen(c, new(goroutines)) }
-	}
-	r, err := start(Config{Clock: c})
+	w, err := wire.New(0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return r, func() { r.Close(); c.Close() }
+	if over == "goroutines" {
+		w.Close()
+		w = wire.Goroutines()
+	}
+	r, err := Listen(Config{Clock: c, Wire: w})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r, func() { r.Close(); w.Close(); c.Close() }
 }
 
 func openPorts(b *testing.B, r *Relay, n int) (ports []*Port, o order) {
@@ -340,9 +345,9 @@ func report(b *testing.B, cpu time.Duration, r result) {
 }
 
 // nowhere is a socket that sends nothing.
-type nowhere struct{ socket }
+type nowhere struct{ wire.Socket }
 
-func (nowhere) send([]byte, netip.AddrPort) bool { return true }
+func (nowhere) Send([]byte, netip.AddrPort) bool { return true }
 
 // BenchmarkPacket is one packet from its arrival to the system call that sends
 // it; in the second case that is left out.
@@ -357,7 +362,7 @@ func BenchmarkPacket(b *testing.B) {
 			if name == "without" {
 				ports[1].tx.rtp = nowhere{ports[1].tx.rtp}
 			}
-			packet := make([]byte, 172, 172+tailRoom)
+			packet := make([]byte, 172, 172+wire.TailRoom)
 			packet[0], packet[1] = 0x80, 8
 			from := netip.MustParseAddrPort("127.0.0.1:9")
 			seq := uint16(0)
@@ -387,7 +392,7 @@ func BenchmarkSRTP(b *testing.B) {
 				b.Fatal(err)
 			}
 			seals := &sealed{ctx: out}
-			packet := make([]byte, 172, 172+tailRoom)
+			packet := make([]byte, 172, 172+wire.TailRoom)
 			packet[0], packet[1] = 0x80, 8
 			seq := uint16(0)
 			b.ReportAllocs()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPortsCloseWhilePacketsFlow(t *testing.T) {
-	onBothWires(t, Config{Readers: 2}, func(t *testing.T, r *Relay) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		a, b := newPhone(t), newPhone(t)
 		var wg sync.WaitGroup
 		for range 50 {
@@ -34,7 +34,7 @@ func TestPortsCloseWhilePacketsFlow(t *testing.T) {
 
 func TestAClosedRelayOpensNothingAndHasClosedAll(t *testing.T) {
 	before := descriptors(t)
-	onBothWires(t, Config{Readers: 2}, func(t *testing.T, r *Relay) {
+	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		var sink catcher
 		a, p := newPhone(t), openPort(t, r, LatchFirst)
 		a.call(p, "8")

@@ -10,6 +10,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/opus"
+	"cabline/media/wire"
 )
 
 // full says frames of a tone in Opus.
@@ -136,7 +137,7 @@ func TestTurningOpusInTheRelayDoesNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		datagram = append(datagram, make([]byte, tailRoom)...)[:len(datagram)]
+		datagram = append(datagram, make([]byte, wire.TailRoom)...)[:len(datagram)]
 		a.close() // what it keeps would count
 		sound, from := bytes.Clone(datagram[12:]), b.addr()
 		n := testing.AllocsPerRun(200, func() {

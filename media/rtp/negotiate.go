@@ -192,7 +192,7 @@ func (p *Port) read(lines []mediaLine) (party, error) {
 	if err != nil {
 		return party{}, err
 	}
-	if there.at.Addr().Is4() != p.tx.rtp.local().Addr().Is4() {
+	if there.at.Addr().Is4() != p.tx.rtp.Local().Addr().Is4() {
 		return party{}, fmt.Errorf("party is at %v, which our socket does not reach", there.at.Addr())
 	}
 	if p.keys == KeysInBand {

@@ -98,18 +98,18 @@ func (r *Relay) bindPair(p *Port, ip netip.Addr) error {
 
 // bind binds the port's pair, or any even port and the next.
 func (r *Relay) bind(p *Port, ip netip.Addr) error {
-	rtp, err := r.wire.open(netip.AddrPortFrom(ip, p.pair.port), p)
+	rtp, err := r.wire.Open(netip.AddrPortFrom(ip, p.pair.port), (*datagrams)(p), 0)
 	if err != nil {
 		return err
 	}
-	port := rtp.local().Port()
+	port := rtp.Local().Port()
 	if port%2 == 1 {
-		rtp.close()
+		rtp.Close()
 		return errOdd
 	}
-	rtcp, err := r.wire.open(netip.AddrPortFrom(ip, port+1), (*reports)(p))
+	rtcp, err := r.wire.Open(netip.AddrPortFrom(ip, port+1), (*reports)(p), 0)
 	if err != nil {
-		rtp.close()
+		rtp.Close()
 		return err
 	}
 	p.here = port

@@ -17,6 +17,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/g711"
+	"cabline/media/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,15 +27,20 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // onBothWires runs a test over epoll (where there is any) and over goroutines.
 func onBothWires(t *testing.T, c Config, f func(t *testing.T, r *Relay)) {
 	t.Helper()
-	for name, start := range map[string]func(Config) (*Relay, error){
-		"native wire":     Listen,
-		"goroutines wire": func(c Config) (*Relay, error) { return listen(c, new(goroutines)) },
+	for name, open := range map[string]func() (wire.Wire, error){
+		"native wire":     func() (wire.Wire, error) { return wire.New(2) },
+		"goroutines wire": func() (wire.Wire, error) { return wire.Goroutines(), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
+			w, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
 			c := c
-			c.Clock = media.NewClock()
+			c.Wire, c.Clock = w, media.NewClock()
 			defer c.Clock.Close()
-			r, err := start(c)
+			r, err := Listen(c)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -138,8 +138,8 @@ func (p *Port) release() {
 	p.tx.mu.Lock()
 	p.tx.closed = true
 	p.tx.mu.Unlock() // who sends has the lock: nobody sends now
-	p.tx.rtp.close()
-	p.tx.rtcp.close()
+	p.tx.rtp.Close()
+	p.tx.rtcp.Close()
 	if p.relay.pairs != nil {
 		p.pair.former = p.rx.last()
 		p.relay.pairs.give(p.pair)

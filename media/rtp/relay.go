@@ -11,11 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"sync"
 	"time"
 
 	"cabline/media"
+	"cabline/media/wire"
 )
 
 // ErrClosed is returned for what can not be done after Close.
@@ -26,10 +26,9 @@ type Config struct {
 	// Ports is the range of UDP ports, both ends included; each party takes an
 	// even one and the next. Zeros: the kernel's choice.
 	Ports [2]uint16
-	// Readers are how many goroutines move packets; 0: one for each processor, which
-	// sleep until the
-	// ones before them have enough to do.
-	Readers int
+	// Wire is what moves the packets; it is closed after the relay. nil: one of the
+	// relay's own.
+	Wire wire.Wire
 	// Clock paces what is played to the ports; it is closed after the relay.
 	Clock *media.Clock
 }
@@ -37,7 +36,8 @@ type Config struct {
 // Relay holds the ports and what drives them. It is safe for concurrent use.
 type Relay struct {
 	clock *media.Clock
-	wire  wire
+	wire  wire.Wire
+	own   bool   // it is nobody else's
 	pairs *pairs // nil: the kernel's choice
 
 	quit, done chan struct{}
@@ -49,29 +49,22 @@ type Relay struct {
 
 // Listen starts a relay; Close ends it.
 func Listen(c Config) (*Relay, error) {
-	readers := c.Readers
-	if readers <= 0 {
-		readers = runtime.NumCPU()
-	}
-	wire, err := newWire(readers)
-	if err != nil {
-		return nil, err
-	}
-	return listen(c, wire)
-}
-
-func listen(c Config, wire wire) (*Relay, error) {
 	r := &Relay{
 		clock: c.Clock,
-		wire:  wire,
+		wire:  c.Wire,
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
 		ports: map[*Port]struct{}{},
 	}
 	if c.Ports != [2]uint16{} {
 		if r.pairs = newPairs(c.Ports[0], c.Ports[1]); r.pairs.n == 0 {
-			wire.close()
 			return nil, fmt.Errorf("RTP ports %d-%d: no even port with the next one in the range", c.Ports[0], c.Ports[1])
+		}
+	}
+	if r.own = r.wire == nil; r.own {
+		var err error
+		if r.wire, err = wire.New(0); err != nil {
+			return nil, err
 		}
 	}
 	go r.reportAll()
@@ -178,7 +171,9 @@ func (r *Relay) Close() {
 	}
 	close(r.quit)
 	<-r.done
-	r.wire.close()
+	if r.own {
+		r.wire.Close()
+	}
 }
 
 // list is the open ports; r.mu is held.

@@ -8,6 +8,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/g711"
+	"cabline/media/wire"
 )
 
 func TestTwoPartiesHearEachOther(t *testing.T) {
@@ -17,7 +18,7 @@ func TestTwoPartiesHearEachOther(t *testing.T) {
 		{"one speaks A-law, one µ-law", "8", "0 101"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			onBothWires(t, Config{Readers: 2}, func(t *testing.T, r *Relay) {
+			onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 				a, b := newPhone(t), newPhone(t)
 				pa, pb := openPort(t, r, LatchFirst), openPort(t, r, LatchFirst)
 				a.call(pa, tt.a)
@@ -205,7 +206,7 @@ func perPacket(t *testing.T, a, b *phone, pa, pb *Port) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	datagram := append(packet, make([]byte, tailRoom)...)[:len(packet)]
+	datagram := append(packet, make([]byte, wire.TailRoom)...)[:len(packet)]
 	from := a.addr()
 	n := testing.AllocsPerRun(200, func() { pa.receive(datagram, from, time.Now()) })
 	// net's WriteToUDPAddrPort does not allocate either.

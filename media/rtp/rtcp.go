@@ -23,7 +23,8 @@ type peerReport struct {
 // reports is a port as the receiver of its RTCP socket.
 type reports Port
 
-func (r *reports) receive(b []byte, from netip.AddrPort, now time.Time) {
+// Receive takes what arrives at the RTCP socket.
+func (r *reports) Receive(b []byte, from netip.AddrPort, now time.Time) {
 	p := (*Port)(r)
 	p.rx.mu.Lock()
 	defer p.rx.mu.Unlock()
@@ -125,7 +126,7 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 			return
 		}
 	}
-	socket.send(b, to)
+	socket.Send(b, to)
 }
 
 // block is what we heard since the last report; none while nothing was. r.mu is

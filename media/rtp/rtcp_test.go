@@ -224,7 +224,7 @@ func FuzzRTCP(f *testing.F) {
 	}
 	from := netip.MustParseAddrPort("127.0.0.9:4001")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		(*reports)(p).receive(b, from, time.Now())
+		(*reports)(p).Receive(b, from, time.Now())
 		if s := p.Stats(); s.RoundTrip < 0 || s.RoundTrip > time.Minute {
 			t.Errorf("%+v", s)
 		}

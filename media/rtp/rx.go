@@ -68,7 +68,14 @@ func (s speaker) is(from netip.AddrPort, b []byte) bool {
 // it: until the party has our answer, and the network is empty.
 const underWay = 10 * time.Second
 
-// receive takes what arrives at the RTP socket.
+// datagrams is a port as the receiver of its RTP socket.
+type datagrams Port
+
+// Receive takes what arrives at the RTP socket.
+func (d *datagrams) Receive(b []byte, from netip.AddrPort, now time.Time) {
+	(*Port)(d).receive(b, from, now)
+}
+
 func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 	r := &p.rx
 	r.mu.Lock()

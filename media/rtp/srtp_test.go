@@ -13,6 +13,7 @@ import (
 
 	"cabline/media"
 	own "cabline/media/srtp"
+	"cabline/media/wire"
 )
 
 func openSecure(t testing.TB, r *Relay, want Security) *Port {
@@ -351,7 +352,7 @@ func TestAHundredThousandBadSRTPPacketsDoNotEndACall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bad := make([]byte, len(good)+tailRoom)
+		bad := make([]byte, len(good)+wire.TailRoom)
 		dice := rand.New(rand.NewPCG(1, 2))
 		for i := range 100_000 {
 			n := copy(bad, good)
@@ -370,7 +371,7 @@ func TestAHundredThousandBadSRTPPacketsDoNotEndACall(t *testing.T) {
 			case 4: // cut short
 				n = dice.IntN(n)
 			}
-			p.receive(bad[:n:n+tailRoom], a.addr(), time.Now())
+			p.receive(bad[:n:n+wire.TailRoom], a.addr(), time.Now())
 		}
 		if s := p.Stats(); s.Received != 20 || s.Sent != 20 {
 			t.Errorf("a bad packet was taken: %+v", s)
@@ -422,7 +423,7 @@ func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if packet, err = a.says.EncryptRTP(make([]byte, 0, maxDatagram), packet, nil); err != nil {
+				if packet, err = a.says.EncryptRTP(make([]byte, 0, wire.MaxDatagram), packet, nil); err != nil {
 					t.Fatal(err)
 				}
 				datagrams = append(datagrams, packet)

@@ -6,6 +6,7 @@ import (
 
 	"cabline/media"
 	"cabline/media/dtmf"
+	"cabline/media/wire"
 )
 
 // tx is the way to the party. What each packet touches comes first.
@@ -16,7 +17,7 @@ type tx struct {
 	audio  uint8 // payload type as the party numbers it
 	codec  media.Codec
 	to     netip.AddrPort // zero: not yet known
-	rtp    socket
+	rtp    wire.Socket
 	secret *sealed // nil: packets go plain
 	stream media.Stream
 	turner media.Transcoder
@@ -24,7 +25,7 @@ type tx struct {
 	packets, octets uint64
 
 	event telephoneEvent
-	rtcp  socket
+	rtcp  wire.Socket
 }
 
 // WriteRTP says a packet to the party, unless a key is being pressed.
@@ -73,7 +74,7 @@ func (t *tx) send(pk *media.Packet) {
 			return
 		}
 	}
-	if t.rtp.send(out, t.to) {
+	if t.rtp.Send(out, t.to) {
 		t.packets++
 		t.octets += octets
 	}

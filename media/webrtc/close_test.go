@@ -128,7 +128,10 @@ func TestABrowserOfManySourcesIsHeardOnSomeOfThem(t *testing.T) {
 	for range more {
 		c.ssrc++
 		c.WriteRTP(frame())
-		eventually(t, "it came", func() bool { s := p.Stats(); return s.Received+s.Dropped == before.Received+before.Dropped+uint64(c.ssrc-own) })
+		eventually(t, "it came", func() bool {
+			s := p.Stats()
+			return s.Received+s.Dropped == before.Received+before.Dropped+uint64(c.ssrc-own)
+		})
 	}
 	// Pion's own count of sources goes on top.
 	if s := p.Stats(); s.Received-before.Received > srtp.MaxSources || s.Received == before.Received {

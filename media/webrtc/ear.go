@@ -85,19 +85,18 @@ func (e *ear) stats() media.Stats {
 // Write takes one RTP packet from pion.
 func (e *ear) Write(b []byte) (int, error) {
 	e.first.Do(e.begun)
-	e.hear(b)
+	e.hear(b, time.Now())
 	return len(b), nil
 }
 
 // hear takes one RTP packet.
-func (e *ear) hear(b []byte) {
+func (e *ear) hear(b []byte, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.read(b) {
 		e.dropped++
 		return
 	}
-	now := time.Now()
 	e.packet.At = now
 	e.reception.Take(&e.packet, now)
 	if e.packet.Event {

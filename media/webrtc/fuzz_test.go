@@ -3,6 +3,7 @@ package webrtc
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -22,10 +23,10 @@ func FuzzSieve(f *testing.F) {
 	}
 	at := netip.MustParseAddrPort("192.0.2.1:5000")
 	s := &sieve{sealed: map[netip.AddrPort]*Port{}}
-	over := &sieve{sealed: map[netip.AddrPort]*Port{at: nil}}
+	over := &sieve{sealed: map[netip.AddrPort]*Port{at: new(Port)}}
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		passes := s.lets(packet, at)
-		if over.lets(packet, at) && !passes {
+		passes := s.lets(packet, at, time.Time{})
+		if over.lets(packet, at, time.Time{}) && !passes {
 			t.Error("more passes after the handshake than during it")
 		}
 		if passes && len(packet) > recordHeader && packet[0] == alert && packet[3]|packet[4] == 0 {

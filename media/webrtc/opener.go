@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/crypto/prf"
@@ -83,7 +84,7 @@ func (o *opener) ExportKeyingMaterial(label string, _ []byte, length int) ([]byt
 
 // hears has the port hear a packet of its browser, and is false where pion has to
 // see to it: a report, or anything before the keys are known.
-func (p *Port) hears(b []byte) bool {
+func (p *Port) hears(b []byte, now time.Time) bool {
 	if len(b) < 2 || b[1]&0x7f >= 64 && b[1]&0x7f < 96 { // RFC 5761 §4
 		return false
 	}
@@ -94,7 +95,7 @@ func (p *Port) hears(b []byte) bool {
 		return false
 	}
 	if plain, ok := o.opener.RTP(b); ok {
-		p.ear.hear(plain)
+		p.ear.hear(plain, now)
 	} else {
 		p.ear.drop()
 	}

@@ -64,10 +64,10 @@ a=mid:2
 a=sctp-port:5000
 `
 
-func wire(sdp string) []byte { return []byte(strings.ReplaceAll(sdp, "\n", "\r\n")) }
+func crlf(sdp string) []byte { return []byte(strings.ReplaceAll(sdp, "\n", "\r\n")) }
 
 func TestAnOfferIsRead(t *testing.T) {
-	r, err := readRemote(wire(chromeOffer))
+	r, err := readRemote(crlf(chromeOffer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestBadOffersAreRefused(t *testing.T) {
 		{"too many media", "m=audio", strings.Repeat("m=video 9 UDP/TLS/RTP/SAVPF 96\n", maxMedia) + "m=audio", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := readRemote(wire(strings.Replace(chromeOffer, tt.old, tt.new, 1)))
+			r, err := readRemote(crlf(strings.Replace(chromeOffer, tt.old, tt.new, 1)))
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("error is %v; read %+v", err, r)
 			}
@@ -170,7 +170,7 @@ func TestManyCandidatesAreCutOff(t *testing.T) {
 	for i := range 500 {
 		fmt.Fprintf(&flood, "a=candidate:%d 1 udp 1 10.0.0.1 %d typ host\n", i, i+1)
 	}
-	r, err := readRemote(wire(strings.Replace(chromeOffer, "a=rtcp-mux\n", flood.String(), 1)))
+	r, err := readRemote(crlf(strings.Replace(chromeOffer, "a=rtcp-mux\n", flood.String(), 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +207,13 @@ func testLocal() local {
 }
 
 func TestAnAnswerTakesTheAudioAndRefusesTheRest(t *testing.T) {
-	r, err := readRemote(wire(chromeOffer + refused))
+	r, err := readRemote(crlf(chromeOffer + refused))
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := testLocal()
 	l.agree(r)
-	want := wire(`v=0
+	want := crlf(`v=0
 o=- 77 1 IN IP4 0.0.0.0
 s=-
 t=0 0
@@ -251,7 +251,7 @@ a=mid:2
 }
 
 func TestNothingOfTheBrowsersNamesIsRepeated(t *testing.T) {
-	r, err := readRemote(wire(chromeOffer))
+	r, err := readRemote(crlf(chromeOffer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,8 +275,8 @@ func TestDirectionsAreMirrored(t *testing.T) {
 // FuzzReadRemote feeds strangers' SDP: whatever is accepted must make an SDP
 // for pion and one for the browser that are well formed and of one audio.
 func FuzzReadRemote(f *testing.F) {
-	f.Add(wire(chromeOffer))
-	f.Add(wire(chromeOffer + refused))
+	f.Add(crlf(chromeOffer))
+	f.Add(crlf(chromeOffer + refused))
 	f.Add([]byte("v=0\r\no=- 0 0 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 8\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l := testLocal()

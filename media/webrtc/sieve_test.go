@@ -3,6 +3,7 @@ package webrtc
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestOnlyRecordsOfUsePass(t *testing.T) {
@@ -34,12 +35,12 @@ func TestOnlyRecordsOfUsePass(t *testing.T) {
 		"a goodbye with an unsigned one":  {append(record(alert, 1, 1, 0), record(alert, 0, 1, 0)...), false, false},
 	} {
 		delete(s.sealed, at)
-		if got := s.lets(c.packet, at); got != c.before {
+		if got := s.lets(c.packet, at, time.Time{}); got != c.before {
 			t.Errorf("%s, during the handshake: %v", name, got)
 		}
 		p := new(Port)
 		s.seal(netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000"), p)
-		if got := s.lets(c.packet, at); got != c.after {
+		if got := s.lets(c.packet, at, time.Time{}); got != c.after {
 			t.Errorf("%s, after it: %v", name, got)
 		}
 		s.forget(p)

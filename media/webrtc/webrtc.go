@@ -26,6 +26,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
+	"cabline/media/wire"
 )
 
 const (
@@ -47,6 +48,7 @@ type Config struct {
 	Addr   netip.AddrPort // the UDP port of all browsers; port 0: any free one
 	Public netip.Addr     // offered to browsers besides our own addresses; zero: none
 	Clock  *media.Clock   // paces what is played and pressed
+	Wire   wire.Wire      // carries the packets; nil: one of our own
 
 	// InbandDigits has keys looked for in the sound too, for clients who send no
 	// events; every browser does.
@@ -59,6 +61,7 @@ type Config struct {
 type Browsers struct {
 	clock       *media.Clock
 	inband      bool
+	own         wire.Wire // nil: the wire is another's
 	mux         *ice.UDPMuxDefault
 	sieve       *sieve
 	settings    webrtc.SettingEngine
@@ -90,17 +93,22 @@ func Listen(c Config) (*Browsers, error) {
 	if err := b.tune(c); err != nil {
 		return nil, err
 	}
-	network := "udp" // of both families where the address is [::]
-	if c.Addr.Addr().Is4() {
-		network = "udp4" // or 0.0.0.0 would be of both
+	w := c.Wire
+	if w == nil {
+		var err error
+		if w, err = wire.New(1); err != nil {
+			return nil, fmt.Errorf("listen for browsers: %w", err)
+		}
+		b.own = w
 	}
-	socket, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(c.Addr))
-	if err != nil {
+	b.sieve = newSieve()
+	var err error
+	if b.sieve.socket, err = w.Open(c.Addr, b.sieve, socketBuffer); err != nil {
+		if b.own != nil {
+			b.own.Close()
+		}
 		return nil, fmt.Errorf("listen for browsers: %w", err)
 	}
-	_ = socket.SetReadBuffer(socketBuffer) // as much as the system grants
-	_ = socket.SetWriteBuffer(socketBuffer)
-	b.sieve = &sieve{UDPConn: socket, sealed: make(map[netip.AddrPort]*Port)}
 	b.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: b.sieve, Logger: quiet{}})
 	b.settings.SetICEUDPMux(b.mux)
 	b.quit, b.done = make(chan struct{}), make(chan struct{})
@@ -258,5 +266,9 @@ func (b *Browsers) Close() error {
 	for _, p := range ports {
 		errs = append(errs, p.Close())
 	}
-	return errors.Join(append(errs, b.mux.Close())...)
+	errs = append(errs, b.mux.Close())
+	if b.own != nil {
+		b.own.Close()
+	}
+	return errors.Join(errs...)
 }

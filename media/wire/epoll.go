@@ -1,11 +1,12 @@
 //go:build linux
 
-package rtp
+package wire
 
 import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -33,12 +34,17 @@ type epoll struct {
 // the packet.
 const fullReader = 500 * 4
 
-func newWire(readers int) (wire, error) {
+// New makes a wire of so many readers; 0: of one for each processor, which sleep
+// until the ones before them have enough to do.
+func New(readers int) (Wire, error) {
+	if readers <= 0 {
+		readers = runtime.NumCPU()
+	}
 	e := &epoll{full: fullReader}
 	for range readers {
 		r, err := newReader()
 		if err != nil {
-			e.close()
+			e.Close()
 			return nil, err
 		}
 		e.readers = append(e.readers, r)
@@ -47,7 +53,7 @@ func newWire(readers int) (wire, error) {
 	return e, nil
 }
 
-func (e *epoll) open(at netip.AddrPort, to receiver) (socket, error) {
+func (e *epoll) Open(at netip.AddrPort, to Receiver, buffer int) (Socket, error) {
 	fd, err := bindUDP(at)
 	if err != nil {
 		return nil, fmt.Errorf("bind %v: %w", at, err)
@@ -57,7 +63,11 @@ func (e *epoll) open(at netip.AddrPort, to receiver) (socket, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("bind %v: %w", at, err)
 	}
-	s := &descriptor{fd: fd, here: here, reader: e.emptiest(), to: to}
+	if buffer > 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, buffer)
+	}
+	s := &descriptor{fd: fd, here: here, six: here.Addr().Is6(), reader: e.emptiest(), to: to}
 	if err := s.reader.add(s); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("watch %v: %w", at, err)
@@ -83,7 +93,7 @@ func (e *epoll) emptiest() (least *reader) {
 	return least
 }
 
-func (e *epoll) close() {
+func (e *epoll) Close() {
 	for _, r := range e.readers {
 		r.close()
 	}
@@ -102,7 +112,7 @@ func bindUDP(at netip.AddrPort) (int, error) {
 	_ = unix.SetsockoptInt(fd, level, class, expedited) // a wish
 	if ip.Is4() {
 		err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()})
-	} else if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err == nil {
+	} else if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, one(!ip.IsUnspecified())); err == nil {
 		err = unix.Bind(fd, &unix.SockaddrInet6{Port: int(at.Port()), Addr: ip.As16()})
 	}
 	if err != nil {
@@ -110,6 +120,13 @@ func bindUDP(at netip.AddrPort) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func boundTo(fd int) (netip.AddrPort, error) {
@@ -139,7 +156,7 @@ type reader struct {
 	// The goroutine's own.
 	events [256]unix.EpollEvent
 	ready  int // of the events
-	buf    [maxDatagram + tailRoom]byte
+	buf    [MaxDatagram + TailRoom]byte
 	from   unix.RawSockaddrInet6 // the longest we take
 }
 
@@ -172,7 +189,7 @@ func (r *reader) run() {
 		now := time.Now()
 		for _, ev := range r.events[:r.ready] {
 			if s, size := r.read(ev.Fd); s != nil {
-				s.to.receive(r.buf[:size:size+tailRoom], r.sender(), now)
+				s.to.Receive(r.buf[:size:size+TailRoom], r.sender(), now)
 			}
 		}
 	}
@@ -202,7 +219,7 @@ func (r *reader) read(place int32) (*descriptor, int) {
 	}
 	length := uint32(unsafe.Sizeof(r.from))
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd),
-		uintptr(unsafe.Pointer(&r.buf)), maxDatagram, unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(&r.buf)), MaxDatagram, unix.MSG_DONTWAIT,
 		uintptr(unsafe.Pointer(&r.from)), uintptr(unsafe.Pointer(&length)))
 	if errno != 0 {
 		return nil, 0
@@ -216,7 +233,7 @@ func (r *reader) sender() netip.AddrPort {
 		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&r.from))
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), swap(sa.Port))
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(r.from.Addr), swap(r.from.Port))
+	return netip.AddrPortFrom(netip.AddrFrom16(r.from.Addr).Unmap(), swap(r.from.Port))
 }
 
 func (r *reader) add(s *descriptor) error {
@@ -239,16 +256,17 @@ func (r *reader) add(s *descriptor) error {
 type descriptor struct {
 	fd     int
 	place  int32
-	to     receiver
+	to     Receiver
 	reader *reader
 	here   netip.AddrPort
+	six    bool // it is of IPv6, and knows IPv4 by mapped addresses
 }
 
-func (s *descriptor) local() netip.AddrPort { return s.here }
+func (s *descriptor) Local() netip.AddrPort { return s.here }
 
-func (s *descriptor) send(b []byte, to netip.AddrPort) bool {
+func (s *descriptor) Send(b []byte, to netip.AddrPort) bool {
 	var errno syscall.Errno
-	if ip := to.Addr(); ip.Is4() {
+	if ip := to.Addr(); ip.Is4() && !s.six {
 		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: swap(to.Port()), Addr: ip.As4()}
 		_, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT,
@@ -262,7 +280,7 @@ func (s *descriptor) send(b []byte, to netip.AddrPort) bool {
 	return errno == 0
 }
 
-func (s *descriptor) close() {
+func (s *descriptor) Close() {
 	r := s.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()

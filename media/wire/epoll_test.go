@@ -1,6 +1,6 @@
 //go:build linux
 
-package rtp
+package wire
 
 import (
 	"net/netip"
@@ -8,20 +8,20 @@ import (
 )
 
 func TestAReaderIsFullBeforeTheNextOneIsWoken(t *testing.T) {
-	w, err := newWire(2)
+	w, err := New(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.close)
+	t.Cleanup(w.Close)
 	e := w.(*epoll)
 	e.full = 3
 	open := func() *descriptor {
 		t.Helper()
-		s, err := w.open(netip.AddrPortFrom(loopback, 0), hearer(func([]byte) {}))
+		s, err := w.Open(netip.MustParseAddrPort("127.0.0.1:0"), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(s.close)
+		t.Cleanup(s.Close)
 		return s.(*descriptor)
 	}
 	var got []int
