@@ -326,3 +326,9 @@ func (c *catcher) all() []string {
 	defer c.mu.Unlock()
 	return slices.Clone(c.got)
 }
+
+// context begins to encrypt or decrypt as a phone does, which may name its key in
+// each packet.
+func (c crypto) context() (*srtp.Context, error) {
+	return srtp.CreateContext([]byte(c.secret[:c.key]), []byte(c.secret[c.key:]), c.profile, srtp.MasterKeyIndicator([]byte(c.mki)))
+}

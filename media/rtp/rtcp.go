@@ -122,7 +122,7 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 		return // made of our own numbers: can not be
 	}
 	if t.secret != nil {
-		if b = t.secret.sealReport(b); b == nil {
+		if b = t.secret.RTCP(b); b == nil {
 			return
 		}
 	}

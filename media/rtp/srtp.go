@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
 	own "cabline/media/srtp"
@@ -143,9 +142,9 @@ func (c crypto) opener() (*own.Opener, error) {
 	return own.NewOpener(c.profile, []byte(c.secret[:c.key]), []byte(c.secret[c.key:]), []byte(c.mki))
 }
 
-// context begins to encrypt with it.
-func (c crypto) context() (*srtp.Context, error) {
-	return srtp.CreateContext([]byte(c.secret[:c.key]), []byte(c.secret[c.key:]), c.profile, srtp.MasterKeyIndicator([]byte(c.mki)))
+// sealer begins to encrypt with it.
+func (c crypto) sealer() (*own.Sealer, error) {
+	return own.NewSealer(c.profile, []byte(c.secret[:c.key]), []byte(c.secret[c.key:]))
 }
 
 // sdes is what a port and its party have agreed on of SRTP.
@@ -203,28 +202,8 @@ func (s *sdes) accepted(answer []crypto) (sdes, error) {
 
 // sealed is the outgoing packets' encryption; nil: none.
 type sealed struct {
-	by     crypto
-	ctx    *srtp.Context
-	header rtp.Header
-}
-
-// seal encrypts a packet in place, which has room for the tag behind it; nil:
-// this key has encrypted all it may.
-func (s *sealed) seal(b []byte) []byte {
-	b, err := s.ctx.EncryptRTP(b, b, &s.header)
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-// sealReport is seal for RTCP.
-func (s *sealed) sealReport(b []byte) []byte {
-	b, err := s.ctx.EncryptRTCP(nil, b, nil)
-	if err != nil {
-		return nil
-	}
-	return b
+	*own.Sealer
+	by crypto
 }
 
 // opened is the incoming packets' encryption; nil: none.
@@ -250,11 +229,11 @@ func (p *Port) encrypt(s sdes) error {
 		in = &opened{opener, s.theirs}
 	}
 	if out == nil || !out.by.same(ours) {
-		ctx, err := ours.context()
+		sealer, err := ours.sealer()
 		if err != nil {
 			return fmt.Errorf("encrypt by our key: %w", err)
 		}
-		out = &sealed{by: ours, ctx: ctx}
+		out = &sealed{sealer, ours}
 	}
 	p.rx.secret, p.tx.secret = in, out
 	return nil

@@ -70,7 +70,7 @@ func (t *tx) send(pk *media.Packet) {
 		dtmf.Rescale(out[media.HeaderSize:], media.Rate, t.event.clock)
 	}
 	if t.secret != nil {
-		if out = t.secret.seal(out); out == nil {
+		if out = t.secret.RTP(out); out == nil {
 			return
 		}
 	}

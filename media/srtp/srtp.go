@@ -1,6 +1,6 @@
-// Package srtp decrypts what one party says (RFC 3711), in place and without
-// allocation. It adds to pion's contexts the bound they lack: of how many sources
-// they keep account.
+// Package srtp encrypts what is said to a party and decrypts what it says (RFC
+// 3711), in place and without allocation. It adds to pion's contexts the bound they
+// lack: of how many sources they keep account.
 package srtp
 
 import (
@@ -74,4 +74,38 @@ func (o *Opener) count(known bool, err error) bool {
 		o.sources++
 	}
 	return err == nil
+}
+
+// Sealer encrypts the packets for one party. It has one user at a time.
+type Sealer struct {
+	ctx    *srtp.Context
+	header rtp.Header
+}
+
+// NewSealer begins to encrypt with a master key and salt of our own.
+func NewSealer(profile srtp.ProtectionProfile, key, salt []byte) (*Sealer, error) {
+	ctx, err := srtp.CreateContext(key, salt, profile)
+	if err != nil {
+		return nil, err
+	}
+	return &Sealer{ctx: ctx}, nil
+}
+
+// RTP encrypts a packet in place, which has room for the tag behind it; nil: this
+// key has encrypted all it may.
+func (s *Sealer) RTP(b []byte) []byte {
+	b, err := s.ctx.EncryptRTP(b, b, &s.header)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// RTCP is RTP for reports, and not in place.
+func (s *Sealer) RTCP(b []byte) []byte {
+	b, err := s.ctx.EncryptRTCP(nil, b, nil)
+	if err != nil {
+		return nil
+	}
+	return b
 }

@@ -16,7 +16,7 @@ import (
 
 const maxPacket = 1500 // more than any network carries in one piece
 
-// ear is what comes from the browser: from our opener, or from pion, which writes
+// ear is what comes from the browser: where we have its keys, or from pion, which writes
 // each packet it decrypted in its own goroutine and in its own large buffer, which
 // is ours until Write returns.
 type ear struct {

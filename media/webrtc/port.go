@@ -25,7 +25,7 @@ var ErrClosed = errors.New("browser's audio is closed")
 type Port struct {
 	browsers *Browsers
 	pc       *webrtc.PeerConnection
-	opener   opener
+	secrets  secrets
 	ear      ear
 	voice    voice
 
@@ -38,6 +38,9 @@ type Port struct {
 	closing  error // of Close
 
 	nextReport time.Time // of the browsers' goroutine alone
+
+	way    sync.Mutex  // to the browser; held while it changes
+	shaken atomic.Bool // it has said something: for it the handshake is over
 
 	mu     sync.Mutex // one negotiation at a time
 	local  local
@@ -58,7 +61,8 @@ func newPort(b *Browsers) *Port {
 		nextReport: time.Now().Add(media.NextReport()),
 	}
 	p.ear.said = p.voice.said
-	p.ear.begun = p.shake
+	p.ear.begun = func() { p.shaken.Store(true) }
+	p.secrets.known = p.follow
 	p.ear.digits.Inband(b.inband)
 	p.voice.keys.Clock, p.voice.keys.Say = b.clock, p.voice.write
 	return p
@@ -175,7 +179,7 @@ func (p *Port) changed(state webrtc.PeerConnectionState) {
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
 		p.once.up.Do(func() {
-			p.voice.start()
+			p.voice.start(p.begin(), p.browsers.sieve)
 			close(p.up)
 		})
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
@@ -183,21 +187,25 @@ func (p *Port) changed(state webrtc.PeerConnectionState) {
 	}
 }
 
-// shake is called when the browser has said something that is signed: the
-// handshake is over for it as well.
-func (p *Port) shake() {
-	p.opener.begin()
+// follow has our own packets go where pion's do, and the browser's come from there,
+// from now on.
+func (p *Port) follow() {
 	ice := p.pc.SCTP().Transport().ICETransport()
-	seal := func(pair *webrtc.ICECandidatePair) {
-		addr, err := netip.ParseAddr(pair.Remote.Address)
-		if err == nil {
-			p.browsers.sieve.seal(netip.AddrPortFrom(addr, pair.Remote.Port), p)
+	moved := func(*webrtc.ICECandidatePair) {
+		p.way.Lock()
+		defer p.way.Unlock()
+		pair, err := ice.GetSelectedCandidatePair() // by now it may be another
+		if err != nil || pair == nil {
+			return
+		}
+		if addr, err := netip.ParseAddr(pair.Remote.Address); err == nil {
+			at := netip.AddrPortFrom(addr, pair.Remote.Port)
+			p.voice.redirect(at)
+			p.browsers.sieve.settle(at, p)
 		}
 	}
-	ice.OnSelectedCandidatePairChange(seal)
-	if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
-		seal(pair)
-	}
+	ice.OnSelectedCandidatePairChange(moved)
+	moved(nil)
 }
 
 func (p *Port) lose() {

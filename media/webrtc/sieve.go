@@ -24,7 +24,7 @@ type sieve struct {
 	gone   chan struct{}
 
 	mu     sync.RWMutex
-	sealed map[netip.AddrPort]*Port // where the handshake is over for both sides
+	ports  map[netip.AddrPort]*Port // by where their browsers are
 	closed bool
 }
 
@@ -44,7 +44,7 @@ func newSieve() *sieve {
 		passed: make(chan passed, waiting),
 		spare:  sync.Pool{New: func() any { return new([wire.MaxDatagram]byte) }},
 		gone:   make(chan struct{}),
-		sealed: make(map[netip.AddrPort]*Port),
+		ports:  make(map[netip.AddrPort]*Port),
 	}
 }
 
@@ -125,19 +125,18 @@ func (s *sieve) lets(packet []byte, from netip.AddrPort, now time.Time) bool {
 	case len(packet) == 0:
 		return true
 	case packet[0] >= 20 && packet[0] <= 63: // DTLS; RFC 7983 §7
-		return sane(packet, p != nil)
+		return sane(packet, p != nil && p.shaken.Load())
 	case packet[0] >= 128 && packet[0] <= 191: // SRTP
 		return p == nil || !p.hears(packet, now)
 	}
 	return true
 }
 
-// port is the one whose browser is at an address, once the handshake with it is
-// over for both sides.
+// port is the one whose browser is at an address, if that is known.
 func (s *sieve) port(at netip.AddrPort) *Port {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.sealed[canonical(at)]
+	return s.ports[canonical(at)]
 }
 
 // sane says whether a packet of DTLS may pass, over: after the handshake.
@@ -178,20 +177,20 @@ func useful(record []byte, over bool) bool {
 	return false
 }
 
-// seal ends the handshake of a browser at an address.
-func (s *sieve) seal(at netip.AddrPort, p *Port) {
+// settle has a port's browser be at an address.
+func (s *sieve) settle(at netip.AddrPort, p *Port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sealed[canonical(at)] = p
+	s.ports[canonical(at)] = p
 }
 
-// forget opens a port's addresses for others.
+// forget takes a port's addresses from it.
 func (s *sieve) forget(p *Port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for at, other := range s.sealed {
+	for at, other := range s.ports {
 		if other == p {
-			delete(s.sealed, at)
+			delete(s.ports, at)
 		}
 	}
 }

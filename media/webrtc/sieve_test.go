@@ -8,7 +8,7 @@ import (
 
 func TestOnlyRecordsOfUsePass(t *testing.T) {
 	at := netip.MustParseAddrPort("192.0.2.1:5000")
-	s := &sieve{sealed: map[netip.AddrPort]*Port{}}
+	s := &sieve{ports: map[netip.AddrPort]*Port{}}
 	record := func(kind, epoch byte, content ...byte) []byte {
 		return append([]byte{kind, 254, 253, 0, epoch, 0, 0, 0, 0, 0, 1, 0, byte(len(content))}, content...)
 	}
@@ -34,18 +34,19 @@ func TestOnlyRecordsOfUsePass(t *testing.T) {
 		"half a header":                   {[]byte{alert, 254}, false, false},
 		"a goodbye with an unsigned one":  {append(record(alert, 1, 1, 0), record(alert, 0, 1, 0)...), false, false},
 	} {
-		delete(s.sealed, at)
+		delete(s.ports, at)
 		if got := s.lets(c.packet, at, time.Time{}); got != c.before {
 			t.Errorf("%s, during the handshake: %v", name, got)
 		}
 		p := new(Port)
-		s.seal(netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000"), p)
+		p.shaken.Store(true)
+		s.settle(netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000"), p)
 		if got := s.lets(c.packet, at, time.Time{}); got != c.after {
 			t.Errorf("%s, after it: %v", name, got)
 		}
 		s.forget(p)
-		if len(s.sealed) != 0 {
-			t.Error("the address stays sealed")
+		if len(s.ports) != 0 {
+			t.Error("the address stays taken")
 		}
 	}
 }

@@ -3,6 +3,7 @@ package webrtc
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -13,18 +14,22 @@ import (
 
 	"cabline/media"
 	"cabline/media/dtmf"
+	"cabline/media/srtp"
 )
 
-// voice is what goes to the browser: the track that pion sends. Pion's own
-// tracks know one payload type; a telephone has events besides.
+// voice is what goes to the browser, and the track that pion sends where we have no
+// keys. Pion's own tracks know one payload type; a telephone has events besides.
 type voice struct {
 	keys media.DigitSender
 
 	mu      sync.Mutex
 	track   webrtc.TrackLocalWriter // nil: not yet, or no more
 	stream  media.Stream
-	started bool // the browser can hear us
-	held    bool // it wants to hear nothing
+	started bool         // the browser can hear us
+	sealer  *srtp.Sealer // nil: pion encrypts and sends
+	socket  *sieve
+	to      netip.AddrPort // where the browser is
+	held    bool           // it wants to hear nothing
 	agreed  agreement
 	event   telephoneEvent // zero: the browser takes none
 	turner  media.Transcoder
@@ -42,10 +47,18 @@ func (v *voice) begin(ssrc uint32) {
 	v.stream = media.NewStream(ssrc, uint16(rand.Uint32()), rand.Uint32())
 }
 
-func (v *voice) start() {
+// start is called when the browser can hear us, and with what encrypts for it.
+func (v *voice) start(with *srtp.Sealer, over *sieve) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.started = true
+	v.started, v.sealer, v.socket = true, with, over
+}
+
+// redirect sends to another address from now on.
+func (v *voice) redirect(to netip.AddrPort) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.to = to
 }
 
 // stop makes the voice silent for ever.
@@ -112,7 +125,7 @@ func (v *voice) write(p *media.Packet) {
 	v.turner.Turn(p, into, v.send)
 }
 
-// send lets pion send a packet in a codec of the browser's. v.mu is held.
+// send sends a packet in a codec of the browser's. v.mu is held.
 func (v *voice) send(p *media.Packet) {
 	payloadType := v.agreed.number(p.Codec)
 	if p.Event {
@@ -125,18 +138,34 @@ func (v *voice) send(p *media.Packet) {
 	if p.Event {
 		dtmf.Rescale(out[media.HeaderSize:], media.Rate, v.event.clock)
 	}
+	octets := uint64(len(out) - media.HeaderSize)
+	if v.sealer == nil && v.leave(out) || v.sealer != nil && v.seal(out) {
+		v.sent++
+		v.octets += octets
+	}
+}
+
+// seal sends a packet by ourselves.
+func (v *voice) seal(b []byte) bool {
+	if b = v.sealer.RTP(b); b == nil {
+		return false
+	}
+	_, err := v.socket.WriteToAddrPort(b, v.to)
+	return err == nil
+}
+
+// leave leaves a packet to pion.
+func (v *voice) leave(b []byte) bool {
 	v.header = rtp.Header{
 		Version:        2,
-		Marker:         out[1]&0x80 != 0,
-		PayloadType:    payloadType,
-		SequenceNumber: binary.BigEndian.Uint16(out[2:]),
-		Timestamp:      binary.BigEndian.Uint32(out[4:]),
+		Marker:         b[1]&0x80 != 0,
+		PayloadType:    b[1] & 0x7f,
+		SequenceNumber: binary.BigEndian.Uint16(b[2:]),
+		Timestamp:      binary.BigEndian.Uint32(b[4:]),
 		SSRC:           v.stream.SSRC,
 	}
-	if n, err := v.track.WriteRTP(&v.header, out[media.HeaderSize:]); err == nil && n > 0 {
-		v.sent++
-		v.octets += uint64(len(out) - media.HeaderSize)
-	}
+	n, err := v.track.WriteRTP(&v.header, b[media.HeaderSize:])
+	return err == nil && n > 0
 }
 
 // report is what we said and heard, for the browser; nil: it has nothing from us

@@ -1,5 +1,5 @@
-// Package webrtc is the audio of a browser: a media.Port over ICE, DTLS and
-// SRTP, which pion does. It reads and writes the SDP itself and lets pion see
+// Package webrtc is the audio of a browser: a media.Port over ICE and DTLS, which
+// pion does, and SRTP. It reads and writes the SDP itself and lets pion see
 // no more of it than the transport needs. It knows nothing of SIP or of who is
 // calling whom, and it does not log.
 package webrtc
@@ -23,6 +23,7 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
@@ -158,6 +159,11 @@ func (b *Browsers) tune(c Config) error {
 		networks = append(networks, webrtc.NetworkTypeUDP6)
 	}
 	s.SetNetworkTypes(networks)
+	ours, err := stdnet.NewNet() // or each call would list the machine's interfaces and keep the list
+	if err != nil {
+		return fmt.Errorf("list our network interfaces: %w", err)
+	}
+	s.SetNet(ours)
 	// As the client of DTLS we would change roles at the first re-INVITE, which
 	// Chrome takes for a new connection.
 	if err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
@@ -166,7 +172,7 @@ func (b *Browsers) tune(c Config) error {
 	if !c.Public.IsValid() {
 		return nil
 	}
-	err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+	err = s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
 		External:        []string{c.Public.String()},
 		AsCandidateType: webrtc.ICECandidateTypeHost,
 		Mode:            webrtc.ICEAddressRewriteAppend, // operators in the office come by the other
@@ -187,8 +193,8 @@ func (b *Browsers) Open() (*Port, error) {
 	p := newPort(b)
 	settings := b.settings
 	settings.BufferFactory = p.streams
-	settings.SetDTLSServerHelloMessageHook(p.opener.greet)
-	settings.SetDTLSKeyLogWriter(&p.opener)
+	settings.SetDTLSServerHelloMessageHook(p.secrets.greet)
+	settings.SetDTLSKeyLogWriter(&p.secrets)
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(b.codecs),
 		webrtc.WithSettingEngine(settings),

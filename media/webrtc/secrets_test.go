@@ -1,0 +1,56 @@
+package webrtc_test
+
+import (
+	"sync"
+	"testing"
+
+	"cabline/media"
+)
+
+// numbers keeps the sequence numbers of what it hears.
+type numbers struct {
+	mu  sync.Mutex
+	all []uint16
+}
+
+func (n *numbers) WriteRTP(p *media.Packet) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, p.Seq)
+}
+
+func TestEveryPacketOfABrowserIsHeardOnceAndInOrderFromTheFirstOn(t *testing.T) {
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			b := listen(t, noAddr)
+			m := newMiddle(t, b, func(_ *middle, packet []byte) [][]byte {
+				if packet[0]>>6 == 2 {
+					return [][]byte{packet, packet}
+				}
+				return [][]byte{packet}
+			})
+			p, c := open(t, b), newChrome(t)
+			var heard numbers
+			p.Plug(&heard)
+			m.call(c, p, weOffer)
+			const said = 50
+			for seq := range uint16(said) {
+				packet := frame()
+				packet.Seq, packet.Time = 65_500+seq, 160*uint32(seq) // past the end of the numbers
+				c.WriteRTP(packet)
+			}
+			eventually(t, "all came, and all again", func() bool { s := p.Stats(); return s.Received+s.Dropped == 2*said })
+			heard.mu.Lock()
+			defer heard.mu.Unlock()
+			for i, seq := range heard.all {
+				if want := uint16(65_500 + i); seq != want {
+					t.Fatalf("packet %d was heard for %d", seq, want)
+				}
+			}
+			if s := p.Stats(); len(heard.all) != said || s.Dropped != said || s.Lost != 0 || !p.Opens() {
+				t.Errorf("%d packets were heard, %+v; by ourselves: %v", len(heard.all), s, p.Opens())
+			}
+			c.close()
+		})
+	}
+}
