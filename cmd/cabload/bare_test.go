@@ -34,10 +34,10 @@ func TestTheBareRelayJoinsBothEndsOfEachCall(t *testing.T) {
 
 func TestTheCostOfAPacketIsToldAsAMultipleOfTheBareRelays(t *testing.T) {
 	r := &report{Bare: []talks{{Calls: 100, CPUPacket: 8}, {Calls: 500, CPUPacket: 5}}}
-	if got := r.times(talks{Calls: 500, CPUPacket: 6}); got != 1.2 {
+	if got := times(r.Bare, 500, 6); got != 1.2 {
 		t.Error(got)
 	}
-	if got := r.times(talks{Calls: 1000, CPUPacket: 6}); got != 0 {
+	if got := times(r.Bare, 1000, 6); got != 0 {
 		t.Error("of nothing measured", got)
 	}
 }

@@ -20,7 +20,9 @@ type bridged struct {
 	FromBrowser uint64  `json:"packets_from_browsers"` // that came out on the trunk
 	Unheard     int     `json:"browsers_unheard"`      // who heard less than nine tenths of the time
 	CPUPacket   float64 `json:"cpu_us_per_packet"`     // of both ways
-	KBCall      float64 `json:"kb_per_call"`
+	Times       float64 `json:"times_bare"`
+	KBOperator  float64 `json:"kb_per_operator"` // who has logged in, and waits
+	KBCall      float64 `json:"kb_per_call"`     // on top
 	CPU         usage   `json:"cpu"`
 	RSS         int     `json:"rss_kb"`
 }
@@ -44,11 +46,11 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 		return r, err
 	}
 	defer func() { out.close(); in.close(); e.close() }()
-	before, err := b.PID.memory()
+	idle, err := b.PID.memory()
 	if err != nil {
 		return r, err
 	}
-	var calls []*telephone.Call
+	var phones []*telephone.Phone
 	for i := range n {
 		phone, err := telephone.NewPhone(telephone.Options{Network: "ws", Listen: netip.AddrPortFrom(operatorsHost, 0), Server: d.Server,
 			Number: fmt.Sprint(d.Login, i+1), Password: d.Password})
@@ -56,6 +58,20 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 			return r, err
 		}
 		defer func() { err = errors.Join(err, phone.Close()) }()
+		if err := register(ctx, phone); err != nil {
+			return r, fmt.Errorf("operator %d: %w", i+1, err)
+		}
+		phones = append(phones, phone)
+	}
+	if err := pause(ctx, settling); err != nil {
+		return r, err
+	}
+	waiting, err := b.PID.memory()
+	if err != nil {
+		return r, err
+	}
+	var calls []*telephone.Call
+	for i, phone := range phones {
 		call, err := d.call(ctx, phone)
 		if err != nil {
 			return r, fmt.Errorf("operator %d: %w", i+1, err)
@@ -76,17 +92,21 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 			r.Unheard++
 		}
 	}
-	r.KBCall = float64(r.RSS-before) / float64(n)
+	r.KBOperator, r.KBCall = float64(waiting-idle)/float64(n), float64(r.RSS-waiting)/float64(n)
 	return r, nil
 }
 
-// call logs an operator in, and on to the callee.
+// register logs an operator in.
+func register(ctx context.Context, phone *telephone.Phone) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("no answer in time"))
+	defer cancel()
+	return phone.Register(ctx)
+}
+
+// call is an operator's to the callee.
 func (d desks) call(ctx context.Context, phone *telephone.Phone) (*telephone.Call, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("no answer in time"))
 	defer cancel()
-	if err := phone.Register(ctx); err != nil {
-		return nil, err
-	}
 	call, err := phone.Call(d.Number)
 	if err != nil {
 		return nil, err

@@ -53,12 +53,12 @@ func (r *report) talks(ctx context.Context, b bench, steps []int, rate float64, 
 	return b.talk(ctx, steps, rate, length, r.IdleRSS, r.step)
 }
 
-// times is how often the costs of a step hold those of the bare relay; 0: not
-// known.
-func (r *report) times(t talks) float64 {
-	for _, bare := range r.Bare {
-		if bare.Calls == t.Calls && bare.CPUPacket > 0 {
-			return t.CPUPacket / bare.CPUPacket
+// times is how often a packet's cost at a number of calls holds that of the bare
+// relay; 0: not known.
+func times(bare []talks, calls int, cost float64) float64 {
+	for _, b := range bare {
+		if b.Calls == calls && b.CPUPacket > 0 {
+			return cost / b.CPUPacket
 		}
 	}
 	return 0
@@ -76,7 +76,7 @@ func (r *report) step(t talks) {
 	}
 	r.Talks = append(r.Talks, t)
 	r.print("%6d %9d %6d %5d %11.2f %7.2f %9.3f %9.3f %9.2f %9.1f %8.1f %7.0f%%\n", t.Calls, t.Received, t.Lost, t.Duplicated,
-		t.CPUPacket, r.times(t), t.P50, t.P99, t.Max, t.KBCall, float64(t.RSS)/1024, 100*t.CPU.Foreign/t.Seconds)
+		t.CPUPacket, times(r.Bare, t.Calls, t.CPUPacket), t.P50, t.P99, t.Max, t.KBCall, float64(t.RSS)/1024, 100*t.CPU.Foreign/t.Seconds)
 	if t.Reordered+t.Strayed > 0 || t.Crossed > 0 {
 		r.print("       %d packets out of order, %d in another call; %d calls crossed\n", t.Reordered, t.Strayed, t.Crossed)
 	}
@@ -151,14 +151,21 @@ func (r *report) bridges(ctx context.Context, b bench, o *options, calls []int, 
 		return err
 	}
 	d := desks{Server: server, Login: o.Bridge.Login, Password: o.Bridge.Password, Number: o.Driver}
-	r.print("\n%8s %12s %14s %11s %9s %8s %8s\n", "browsers", "to browsers", "from browsers", "CPU µs/pkt", "KB/call", "RSS MB", "others")
+	var bare []talks
+	if b.PID != 0 {
+		if bare, err = b.bare(ctx, calls, length); err != nil { // of as many packets
+			return err
+		}
+	}
+	r.print("\n%8s %12s %14s %11s %7s %12s %9s %8s %8s\n", "browsers", "to browsers", "from browsers", "CPU µs/pkt", "× bare", "KB/operator", "KB/call", "RSS MB", "others")
 	for _, n := range calls {
 		got, err := b.bridge(ctx, d, n, length)
 		if err != nil {
 			return err
 		}
+		got.Times = times(bare, n, got.CPUPacket)
 		r.Bridged = append(r.Bridged, got)
-		r.print("%8d %12d %14d %11.2f %9.1f %8.1f %7.0f%%\n", n, got.ToBrowsers, got.FromBrowser, got.CPUPacket, got.KBCall,
+		r.print("%8d %12d %14d %11.2f %7.2f %12.1f %9.1f %8.1f %7.0f%%\n", n, got.ToBrowsers, got.FromBrowser, got.CPUPacket, got.Times, got.KBOperator, got.KBCall,
 			float64(got.RSS)/1024, 100*got.CPU.Foreign/got.Seconds)
 		if got.Unheard > 0 {
 			r.print("         %d browsers heard less than nine tenths\n", got.Unheard)
