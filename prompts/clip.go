@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
 	"cabline/media"
@@ -22,8 +23,8 @@ var errNoRecording = errors.New("no recording")
 
 // loadClips loads the recordings of all texts and words, by text; unused are
 // the firm's own files which nothing needs.
-func loadClips(lang string, own fs.FS, t texts, words []string) (clips map[string]media.Clip, unused []string, err error) {
-	clips = map[string]media.Clip{}
+func loadClips(lang string, own fs.FS, t texts, words []string) (clips map[string]sound, unused []string, err error) {
+	clips = map[string]sound{}
 	used := map[string]bool{}
 	var wrong []error
 	for _, s := range t.all() {
@@ -46,26 +47,38 @@ func loadClips(lang string, own fs.FS, t texts, words []string) (clips map[strin
 	return clips, unusedIn(own, lang, used), errors.Join(wrong...)
 }
 
-// loadClip loads a recording, the firm's own before the shipped one.
-func loadClip(own fs.FS, name string) (media.Clip, error) {
-	for _, from := range []fs.FS{own, shipped} {
-		if from == nil {
-			continue
+// sound is a clip, which is read when it is first said if it is a shipped one: most
+// firms never need most of them.
+type sound func() media.Clip
+
+// loadClip finds a recording, the firm's own before the shipped one, of which the
+// tests know that they will do.
+func loadClip(own fs.FS, name string) (sound, error) {
+	if own != nil {
+		clip, err := readClip(own, name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return func() media.Clip { return clip }, err
 		}
-		data, err := readBounded(from, name+".wav")
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		clip := media.Clip{Name: name}
-		if err == nil {
-			clip.ALaw, err = decode(data)
-		}
-		if err != nil {
-			return clip, fmt.Errorf("%s.wav: %w", name, err)
-		}
-		return clip, nil
 	}
-	return media.Clip{}, errNoRecording
+	if _, err := fs.Stat(shipped, name+".wav"); err != nil {
+		return nil, errNoRecording
+	}
+	return sync.OnceValue(func() media.Clip {
+		clip, _ := readClip(shipped, name)
+		return clip
+	}), nil
+}
+
+func readClip(from fs.FS, name string) (media.Clip, error) {
+	clip := media.Clip{Name: name}
+	data, err := readBounded(from, name+".wav")
+	if err == nil {
+		clip.ALaw, err = decode(data)
+	}
+	if err != nil {
+		return clip, fmt.Errorf("%s.wav: %w", name, err)
+	}
+	return clip, nil
 }
 
 // decode reads a WAV file as A-law, which is not copied. The error tells how to

@@ -11,7 +11,6 @@ package prompts
 import (
 	"embed"
 	"io/fs"
-	"slices"
 	"time"
 
 	"cabline/media"
@@ -85,11 +84,11 @@ var shipped embed.FS
 // the speeches it returns share their sounds, and nobody may change them.
 type Voice struct {
 	grammar phrase.Language
-	say     map[ID]media.Speech
+	say     map[ID]sentence
 	orders  map[string]sentence
-	soon    media.Speech
-	clips   map[string]media.Clip // by text, as sentences and phrase have it
-	music   media.Clip
+	soon    []string
+	clips   map[string]sound // by text, as sentences and phrase have it
+	music   sound
 	unused  []string
 }
 
@@ -120,23 +119,18 @@ func Load(lang string, own fs.FS) (*Voice, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Voice{grammar: grammar, say: map[ID]media.Speech{}, orders: t.orders, clips: clips, music: music, unused: unused}
-	for id, s := range t.say {
-		v.say[id] = slices.Clip(v.build(s, nil)) // a caller's append must not reach another's
-	}
-	v.soon = slices.Clip(v.words(t.soon.texts()))
-	return v, nil
+	return &Voice{grammar: grammar, say: t.say, orders: t.orders, soon: t.soon.texts(), clips: clips, music: music, unused: unused}, nil
 }
 
 // Say is a prompt. It ends with the pause after a sentence, so that speeches
 // may be put one behind another.
-func (v *Voice) Say(id ID) media.Speech { return v.say[id] }
+func (v *Voice) Say(id ID) media.Speech { return v.build(v.say[id], nil) }
 
 // Menu is the choices of a menu, one after another.
 func (v *Voice) Menu(choices ...ID) media.Speech {
 	var all media.Speech
 	for _, id := range choices {
-		all = append(all, v.say[id]...)
+		all = append(all, v.Say(id)...)
 	}
 	return all
 }
@@ -147,7 +141,7 @@ func (v *Voice) OrderStatus(f Facts) media.Speech {
 }
 
 // Music is played while a client waits; it is made to be repeated.
-func (v *Voice) Music() media.Clip { return v.music }
+func (v *Voice) Music() media.Clip { return v.music() }
 
 // Unused are the firm's own recordings, as paths, which no text needs: mostly
 // names typed wrong.
@@ -163,8 +157,8 @@ func (v *Voice) facts(f Facts) map[string]media.Speech {
 	}
 	switch {
 	case f.Minutes == nil:
-	case *f.Minutes == 0 && v.soon != nil:
-		said[factMinutes] = v.soon
+	case *f.Minutes == 0 && len(v.soon) > 0:
+		said[factMinutes] = v.words(v.soon)
 	default:
 		said[factMinutes] = v.words(v.grammar.Minutes(*f.Minutes))
 	}
@@ -172,6 +166,14 @@ func (v *Voice) facts(f Facts) map[string]media.Speech {
 		said[factPrice] = v.words(v.grammar.Roubles(f.Price))
 	}
 	return said
+}
+
+// clip is the sound of a text.
+func (v *Voice) clip(text string) media.Clip {
+	if load := v.clips[text]; load != nil {
+		return load()
+	}
+	return media.Clip{}
 }
 
 // words finds the sounds of words, each of which Load has made sure of.
@@ -182,7 +184,7 @@ func (v *Voice) words(words []string) media.Speech {
 			s = append(s, silence(wordPause))
 			continue
 		}
-		s = append(s, v.clips[w])
+		s = append(s, v.clip(w))
 	}
 	return s
 }
@@ -199,7 +201,7 @@ func (v *Voice) build(s sentence, facts map[string]media.Speech) media.Speech {
 		for _, p := range g.pieces {
 			clips := facts[p.fact]
 			if p.text != "" {
-				clips = media.Speech{v.clips[p.text]}
+				clips = media.Speech{v.clip(p.text)}
 			}
 			if len(clips) == 0 {
 				pause = max(pause, p.pause)

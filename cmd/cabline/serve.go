@@ -43,6 +43,7 @@ func serve(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err err
 func tidy() {
 	runtime.GC() // of what a sync.Pool holds it lets go half each time
 	debug.FreeOSMemory()
+	unmap()
 }
 
 // listen opens the web port, with TLS where the config says https.

@@ -1,10 +1,11 @@
 package console
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -14,16 +15,16 @@ import (
 	"time"
 )
 
-// pages are the files of the bundle, in memory as they are in the binary.
+// pages are the files of the bundle, read where they are: in the binary.
 type pages struct {
+	from  fs.FS
 	files map[string]page
 }
 
 type page struct {
-	content []byte
-	kind    string // Content-Type
-	etag    string
-	cache   string // Cache-Control
+	kind  string // Content-Type
+	etag  string
+	cache string // Cache-Control
 }
 
 // maxFile and maxFiles bound a bundle from a folder of somebody's own.
@@ -37,7 +38,7 @@ const (
 var hashed = regexp.MustCompile(`-[0-9A-Z]{8}\.[a-z0-9]+$`)
 
 func loadPages(from fs.FS) (*pages, error) {
-	p := &pages{files: map[string]page{}}
+	p := &pages{from: from, files: map[string]page{}}
 	err := fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -49,12 +50,8 @@ func loadPages(from fs.FS) (*pages, error) {
 		if info.Size() > maxFile || len(p.files) >= maxFiles {
 			return fmt.Errorf("%s: too large a bundle", name)
 		}
-		content, err := fs.ReadFile(from, name)
-		if err != nil {
-			return err
-		}
-		p.files[name] = newPage(name, content)
-		return nil
+		p.files[name], err = newPage(from, name)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the console's pages: %w", err)
@@ -62,16 +59,36 @@ func loadPages(from fs.FS) (*pages, error) {
 	return p, nil
 }
 
-func newPage(name string, content []byte) page {
-	sum := sha256.Sum256(content)
-	made := page{content: content, kind: mime.TypeByExtension(path.Ext(name)), etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, cache: "no-cache"}
+func newPage(from fs.FS, name string) (page, error) {
+	file, err := open(from, name)
+	if err != nil {
+		return page{}, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return page{}, err
+	}
+	made := page{kind: mime.TypeByExtension(path.Ext(name)), etag: `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12]) + `"`, cache: "no-cache"}
 	if made.kind == "" {
 		made.kind = "application/octet-stream"
 	}
 	if hashed.MatchString(name) {
 		made.cache = "public, max-age=31536000, immutable"
 	}
-	return made
+	return made, nil
+}
+
+// open opens a file as net/http serves it.
+func open(from fs.FS, name string) (io.ReadSeekCloser, error) {
+	file, err := from.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if seeker, ok := file.(io.ReadSeekCloser); ok {
+		return seeker, nil
+	}
+	return nil, errors.Join(fmt.Errorf("%s: %w", name, errors.ErrUnsupported), file.Close())
 }
 
 // routePages serves the pages by their names, and what else the bundle holds
@@ -101,14 +118,21 @@ const placeholder = "placeholder.html"
 func (p *pages) serve(w http.ResponseWriter, r *http.Request, name string) {
 	file, there := p.files[name]
 	if !there {
-		if file, there = p.files[placeholder]; !there {
+		name = placeholder
+		if file, there = p.files[name]; !there {
 			http.NotFound(w, r)
 			return
 		}
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'")
 	}
+	content, err := open(p.from, name)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer content.Close()
 	w.Header().Set("Content-Type", file.kind)
 	w.Header().Set("Cache-Control", file.cache)
 	w.Header().Set("ETag", file.etag)
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(file.content))
+	http.ServeContent(w, r, name, time.Time{}, content)
 }
