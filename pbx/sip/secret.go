@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -25,10 +26,7 @@ const minSecret = 7
 
 // secretOf makes a number recognisable; false: it is too short for that.
 func secretOf(number pbx.Phone) (s secret, ok bool) {
-	digits := number.Dialable()
-	if parsed, err := phonenumbers.Parse(digits, ""); err == nil {
-		digits = phonenumbers.GetNationalSignificantNumber(parsed)
-	}
+	digits := national(number)
 	s = secret{phone: number, digits: []byte(digits)}
 	if len(digits) < minSecret {
 		return secret{}, false
@@ -41,6 +39,17 @@ func secretOf(number pbx.Phone) (s secret, ok bool) {
 		s.base64[shift] = []byte(code[from:to])
 	}
 	return s, true
+}
+
+// national is a number without the code of its country.
+func national(number pbx.Phone) string {
+	digits, international := strings.CutPrefix(number.Dialable(), "+")
+	for n := 1; international && n <= 3 && n < len(digits); n++ {
+		if code, err := strconv.Atoi(digits[:n]); err == nil && phonenumbers.GetRegionCodeForCountryCode(code) != phonenumbers.UNKNOWN_REGION {
+			return digits[n:]
+		}
+	}
+	return digits
 }
 
 func (s secret) same(other secret) bool { return bytes.Equal(s.digits, other.digits) }
