@@ -171,8 +171,10 @@ func (d *desk) ask(login, callID string) error {
 	d.mu.Lock()
 	defer d.unlock()
 	switch at := d.seat(login); {
-	case at == nil || !at.Online:
+	case at == nil:
 		return ErrUnreachable
+	case !at.Online:
+		return ErrAway
 	case at.State != stateFree:
 		return ErrBusy
 	default:

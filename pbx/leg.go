@@ -3,6 +3,7 @@ package pbx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cabline/media"
@@ -22,6 +23,10 @@ var (
 	ErrNotAllowed  = errors.New("not allowed")
 	ErrNoChannel   = errors.New("no free channel") // all channels of a trunk are taken
 )
+
+// ErrAway is the ErrUnreachable of an operator there is, who has no telephone
+// connected.
+var ErrAway = fmt.Errorf("not logged in: %w", ErrUnreachable)
 
 // Leg is one party's connection to the exchange: one SIP dialog with its audio,
 // whether a carrier, a softphone or a browser is at the other end.

@@ -71,6 +71,8 @@ func refusal(why error) int {
 		// route after one. A 404 would end the search for a number there is, and with
 		// a 503 it is us they would leave alone for a while (§21.5.4).
 		return wire.StatusRequestTimeout
+	case errors.Is(why, pbx.ErrAway): // RFC 3261 §21.4.18
+		return wire.StatusTemporarilyUnavailable
 	case !errors.As(why, &said) || slices.Contains(unassigned, said.Code):
 		return wire.StatusNotFound
 	}

@@ -17,7 +17,7 @@ func (s *Server) dialOperator(ctx context.Context, to pbx.Endpoint) (*Leg, error
 	devices := s.register.of(to.Operator)
 	switch len(devices) {
 	case 0:
-		return nil, fmt.Errorf("operator %s is not registered: %w", to.Operator, pbx.ErrUnreachable)
+		return nil, fmt.Errorf("operator %s: %w", to.Operator, pbx.ErrAway)
 	case 1:
 		return s.dialDevice(ctx, to, devices[0])
 	}

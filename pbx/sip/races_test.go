@@ -44,7 +44,7 @@ func TestHangingUpBeforeTheAnswerSaysWhy(t *testing.T) {
 		code string
 	}{
 		{pbx.ErrBusy, "486"}, {pbx.ErrRejected, "603"}, {pbx.ErrNotAllowed, "403"}, {pbx.ErrNoChannel, "503"}, {pbx.ErrShutdown, "503"},
-		{pbx.ErrUnreachable, "404"}, {pbx.ErrNoAnswer, "480"}, {pbx.ErrHungUp, "480"}, {nil, "480"}, {fmt.Errorf("dial: %w", pbx.ErrBusy), "486"},
+		{pbx.ErrUnreachable, "404"}, {pbx.ErrAway, "480"}, {pbx.ErrNoAnswer, "480"}, {pbx.ErrHungUp, "480"}, {nil, "480"}, {fmt.Errorf("dial: %w", pbx.ErrBusy), "486"},
 		{fmt.Errorf("%w: %w", errDead, pbx.ErrUnreachable), "408"}, {Rejection{Code: 408}, "408"}, {Rejection{Code: 503}, "408"}, {Rejection{Code: 408, Rang: true}, "480"},
 		{Rejection{Code: 404}, "404"}, {Rejection{Code: 604}, "404"}, {Rejection{Code: 480}, "480"}, {Rejection{Code: 500}, "480"},
 	} {
