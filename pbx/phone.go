@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -32,33 +30,6 @@ func ParsePhone(text, country string) (Phone, error) {
 	if n := len(digits); n >= 3 && n <= 6 && !strings.HasPrefix(strings.TrimSpace(text), "+") {
 		return Phone(digits), nil
 	}
-	asked := writing{text, country}
-	if phone, ok := known.Load(asked); ok {
-		return phone.(Phone), nil
-	}
-	phone, err := parse(text, digits, country)
-	if err == nil && knownCount.Add(1) > maxKnown {
-		knownCount.Store(0)
-		known.Clear()
-	}
-	if err == nil {
-		known.Store(asked, phone)
-	}
-	return phone, err
-}
-
-// A call asks for the same few numbers again and again, and to read one takes some
-// 50 µs. So those read lately are remembered, by how they were written.
-var (
-	known      sync.Map // of Phone by writing
-	knownCount atomic.Int32
-)
-
-type writing struct{ text, country string }
-
-const maxKnown = 2000
-
-func parse(text, digits, country string) (Phone, error) {
 	for _, try := range []string{text, "+" + digits} { // carriers send 7916… without the plus
 		number, err := phonenumbers.Parse(try, country)
 		if err == nil && phonenumbers.IsPossibleNumber(number) {

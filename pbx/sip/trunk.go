@@ -25,6 +25,7 @@ type trunk struct {
 	gateways *gateways
 	*capacity
 	reads, writes rewrites                 // of numbers
+	readings      readings                 // of numbers that came
 	learned       atomic.Pointer[[]string] // the registrar's realms
 	trust         *trust                   // of TLS
 
