@@ -41,22 +41,22 @@ type secrets struct {
 const maxEarly = 64
 
 // greet is told of our ServerHello, which goes as it is.
-func (o *secrets) greet(hello messages.MessageServerHello) messages.Message {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.hello = hello
+func (s *secrets) greet(hello messages.MessageServerHello) messages.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hello = hello
 	return &hello
 }
 
 // Write takes a line of a log of keys: its kind, the client's random and the master
 // secret, in hex. The browser can say nothing before it returns.
-func (o *secrets) Write(line []byte) (int, error) {
+func (s *secrets) Write(line []byte) (int, error) {
 	if f := strings.Fields(string(line)); len(f) == 3 && f[0] == "CLIENT_RANDOM" {
-		o.mu.Lock()
-		o.client, _ = hex.DecodeString(f[1])
-		o.master, _ = hex.DecodeString(f[2])
-		o.mu.Unlock()
-		o.known()
+		s.mu.Lock()
+		s.client, _ = hex.DecodeString(f[1])
+		s.master, _ = hex.DecodeString(f[2])
+		s.mu.Unlock()
+		s.known()
 	}
 	return len(line), nil
 }
@@ -64,27 +64,27 @@ func (o *secrets) Write(line []byte) (int, error) {
 // begin is called when the handshake is over, and makes the keys of what it agreed
 // on (RFC 5764 §4.2). nil: pion encrypts.
 func (p *Port) begin() *own.Sealer {
-	o := &p.secrets
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	opener, sealer := o.derive()
-	o.opener = opener
-	for _, b := range o.early {
+	s := &p.secrets
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	opener, sealer := s.derive()
+	s.opener = opener
+	for _, b := range s.early {
 		p.open(b, time.Now())
 	}
-	o.hello, o.client, o.master, o.early = messages.MessageServerHello{}, nil, nil, nil
+	s.hello, s.client, s.master, s.early = messages.MessageServerHello{}, nil, nil, nil
 	return sealer
 }
 
-// derive makes both keys, or none; o.mu is held.
-func (o *secrets) derive() (*own.Opener, *own.Sealer) {
+// derive makes both keys, or none; secrets.mu is held.
+func (s *secrets) derive() (*own.Opener, *own.Sealer) {
 	c := srtp.Config{}
-	for _, e := range o.hello.Extensions {
+	for _, e := range s.hello.Extensions {
 		if use, ok := e.(*extension.UseSRTP); ok && len(use.ProtectionProfiles) == 1 {
 			c.Profile = srtp.ProtectionProfile(use.ProtectionProfiles[0])
 		}
 	}
-	if o.master == nil || c.ExtractSessionKeysFromDTLS(o, false) != nil {
+	if s.master == nil || c.ExtractSessionKeysFromDTLS(s, false) != nil {
 		return nil, nil
 	}
 	opener, err := own.NewOpener(c.Profile, c.Keys.RemoteMasterKey, c.Keys.RemoteMasterSalt, nil)
@@ -98,15 +98,15 @@ func (o *secrets) derive() (*own.Opener, *own.Sealer) {
 	return opener, sealer
 }
 
-// ExportKeyingMaterial is that of RFC 5705 §4, without a context; o.mu is held.
-func (o *secrets) ExportKeyingMaterial(label string, _ []byte, length int) ([]byte, error) {
-	server := o.hello.Random.MarshalFixed()
-	seed := append(append([]byte(label), o.client...), server[:]...)
+// ExportKeyingMaterial is that of RFC 5705 §4, without a context; secrets.mu is held.
+func (s *secrets) ExportKeyingMaterial(label string, _ []byte, length int) ([]byte, error) {
+	server := s.hello.Random.MarshalFixed()
+	seed := append(append([]byte(label), s.client...), server[:]...)
 	hash := sha256.New
-	if id := o.hello.CipherSuiteID; id != nil && dtls.CipherSuiteID(*id) == dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 {
+	if id := s.hello.CipherSuiteID; id != nil && dtls.CipherSuiteID(*id) == dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 {
 		hash = sha512.New384
 	}
-	return prf.PHash(o.master, seed, length, hash)
+	return prf.PHash(s.master, seed, length, hash)
 }
 
 // hears has the port hear a packet of its browser, and is false where pion has to
@@ -115,21 +115,21 @@ func (p *Port) hears(b []byte, now time.Time) bool {
 	if len(b) < 2 || b[1]&0x7f >= 64 && b[1]&0x7f < 96 { // RFC 5761 §4
 		return false
 	}
-	o := &p.secrets
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	s := &p.secrets
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case o.opener != nil:
+	case s.opener != nil:
 		p.open(b, now)
-	case o.master == nil || o.hello.CipherSuiteID == nil:
+	case s.master == nil || s.hello.CipherSuiteID == nil:
 		return false
-	case len(o.early) < maxEarly:
-		o.early = append(o.early, append(make([]byte, 0, len(b)+wire.TailRoom), b...))
+	case len(s.early) < maxEarly:
+		s.early = append(s.early, append(make([]byte, 0, len(b)+wire.TailRoom), b...))
 	}
 	return true
 }
 
-// open decrypts a packet in place and has it heard; o.mu is held.
+// open decrypts a packet in place and has it heard; secrets.mu is held.
 func (p *Port) open(b []byte, now time.Time) {
 	if p.secrets.opener == nil {
 		return
