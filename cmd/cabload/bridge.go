@@ -46,7 +46,7 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 		return r, err
 	}
 	defer func() { out.close(); in.close(); e.close() }()
-	idle, err := b.PID.memory()
+	idle, err := b.PID.own()
 	if err != nil {
 		return r, err
 	}
@@ -66,7 +66,7 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 	if err := pause(ctx, settling); err != nil {
 		return r, err
 	}
-	waiting, err := b.PID.memory()
+	waiting, err := b.PID.own()
 	if err != nil {
 		return r, err
 	}
@@ -92,8 +92,9 @@ func (b bench) bridge(ctx context.Context, d desks, n int, length time.Duration)
 			r.Unheard++
 		}
 	}
-	r.KBOperator, r.KBCall = float64(waiting-idle)/float64(n), float64(r.RSS-waiting)/float64(n)
-	return r, nil
+	talking, err := b.PID.own()
+	r.KBOperator, r.KBCall = float64(waiting-idle)/float64(n), float64(talking-waiting)/float64(n)
+	return r, err
 }
 
 // register logs an operator in.

@@ -83,7 +83,14 @@ func (p process) cpu() (sum time.Duration, err error) {
 }
 
 // memory is the resident set, in KB.
-func (p process) memory() (sum int, err error) {
+func (p process) memory() (sum int, err error) { return p.status("VmRSS:") }
+
+// own is the resident set without the pages of files, in KB: without those of the
+// program itself, which are mapped as they are first needed, and once for all calls.
+func (p process) own() (sum int, err error) { return p.status("RssAnon:") }
+
+// status adds up a line of proc_pid_status(5), in KB.
+func (p process) status(line string) (sum int, err error) {
 	if p == 0 {
 		return 0, nil
 	}
@@ -96,7 +103,7 @@ func (p process) memory() (sum int, err error) {
 		if err != nil && pid == int(p) {
 			return 0, fmt.Errorf("read process %d: %w", pid, err)
 		}
-		_, after, _ := strings.Cut(string(data), "VmRSS:")
+		_, after, _ := strings.Cut(string(data), line)
 		if fields := strings.Fields(after); len(fields) > 0 {
 			kb, _ := strconv.Atoi(fields[0])
 			sum += kb
