@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// ReplayWindow is how many packets one may come late (RFC 3711 §3.3.2: at least
+	// replayWindow is how many packets one may come late (RFC 3711 §3.3.2: at least
 	// 64).
-	ReplayWindow = 128
+	replayWindow = 128
 
 	// MaxSources is how many there may be in one call, each of which is kept account
 	// of. An honest party has one, and some more after a renegotiation.
@@ -34,7 +34,7 @@ type Opener struct {
 // identifier of the key in each packet, empty where there is none.
 func NewOpener(profile srtp.ProtectionProfile, key, salt, mki []byte) (*Opener, error) {
 	ctx, err := srtp.CreateContext(key, salt, profile,
-		srtp.MasterKeyIndicator(mki), srtp.SRTPReplayProtection(ReplayWindow), srtp.SRTCPReplayProtection(ReplayWindow))
+		srtp.MasterKeyIndicator(mki), srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
 	if err != nil {
 		return nil, err
 	}

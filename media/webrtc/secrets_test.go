@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	pion "github.com/pion/webrtc/v4"
+
 	"cabline/media"
 )
 
@@ -52,5 +54,20 @@ func TestEveryPacketOfABrowserIsHeardOnceAndInOrderFromTheFirstOn(t *testing.T) 
 			}
 			c.close()
 		})
+	}
+}
+
+// As the client of DTLS we are not told the keys: then pion does it all.
+func TestABrowserThatAwaitsOurClientHelloHearsAndIsHeard(t *testing.T) {
+	p := open(t, listen(t, noAddr))
+	c := newChromeOver(t, func(s *pion.SettingEngine) {
+		if err := s.SetAnsweringDTLSRole(pion.DTLSRoleServer); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c.call(p, true)
+	bothWays(t, c, p)
+	if p.Opens() {
+		t.Error("the keys are known: this proves nothing of pion's way")
 	}
 }
