@@ -201,6 +201,11 @@ func (c *chrome) call(p *webrtc.Port, weOffer bool) {
 
 func (c *chrome) connected(p *webrtc.Port) {
 	c.t.Helper()
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("the browser is %v, ICE is %v, DTLS is %v", c.pc.ConnectionState(), c.pc.ICEConnectionState(), c.pc.SCTP().Transport().State())
+		}
+	}()
 	eventually(c.t, "connection", func() bool { return c.pc.ConnectionState() == pion.PeerConnectionStateConnected })
 	c.must(p.Play(context.Background(), nil)) // waits until our side is up too
 }

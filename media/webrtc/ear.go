@@ -1,28 +1,35 @@
 package webrtc
 
 import (
-	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/transport/v4/packetio"
 
 	"cabline/media"
 	"cabline/media/dtmf"
 	"cabline/media/srtp"
+	"cabline/media/wire"
 )
 
-const maxPacket = 1500 // more than any network carries in one piece
+const (
+	maxPacket = 1500 // more than any network carries in one piece
 
-// ear is what comes from the browser: where we have its keys, or from pion, which writes
-// each packet it decrypted in its own goroutine and in its own large buffer, which
-// is ours until Write returns.
+	// maxEarly is how many packets wait for the end of a handshake: they follow right
+	// behind it, and it takes us milliseconds.
+	maxEarly = 64
+)
+
+// ear is what comes from the browser.
 type ear struct {
 	digits media.DigitReceiver
+	begun  atomic.Bool // it has said something: for it the handshake is over
 
 	mu        sync.Mutex // held while the sink takes a packet: plug waits for it
+	opener    *srtp.Opener
+	early     [][]byte // what came before there was one
 	sink      media.Sink
 	agreed    agreement
 	divider   media.Divider
@@ -32,23 +39,9 @@ type ear struct {
 	dropped   uint64
 	ssrc      uint32        // our source, of which the browser reports
 	said      func() uint64 // how much we have said
-	begun     func()        // told of the first packet
-	first     sync.Once
-	expected  uint64 // … when the browser last reported
+	expected  uint64        // … when the browser last reported
 	peer      rtcp.ReceptionReport
 	sender    media.PeerReports
-}
-
-// streams gives pion the buffer into which it writes a source's packets. Ours
-// is none: the packet is dealt with at once.
-func (p *Port) streams(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-	if p.sources.Add(1) > srtp.MaxSources { // pion keeps all it has ever seen
-		p.lose()
-	}
-	if kind == packetio.RTPBufferPacket {
-		return &p.ear
-	}
-	return reports{&p.ear}
 }
 
 func (e *ear) plug(to media.Sink) {
@@ -82,17 +75,45 @@ func (e *ear) stats() media.Stats {
 	return s
 }
 
-// Write takes one RTP packet from pion.
-func (e *ear) Write(b []byte) (int, error) {
-	e.first.Do(e.begun)
-	e.hear(b, time.Now())
-	return len(b), nil
-}
-
-// hear takes one RTP packet.
-func (e *ear) hear(b []byte, now time.Time) {
+// open has it decrypt from now on, and hear what has come.
+func (e *ear) open(with *srtp.Opener) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.opener = with
+	for _, b := range e.early {
+		e.decrypt(b, time.Now())
+	}
+	e.early = nil
+}
+
+// take takes an encrypted packet, which is its own to change.
+func (e *ear) take(b []byte, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opener != nil {
+		e.decrypt(b, now)
+	} else if len(e.early) < maxEarly {
+		e.early = append(e.early, append(make([]byte, 0, len(b)+wire.TailRoom), b...))
+	}
+}
+
+// decrypt opens a packet or a report and has it heard; e.mu is held.
+func (e *ear) decrypt(b []byte, now time.Time) {
+	opened, hear := e.opener.RTP, e.hear
+	if len(b) > 1 && b[1]&0x7f >= 64 && b[1]&0x7f < 96 { // RFC 5761 §4
+		opened, hear = e.opener.RTCP, e.report
+	}
+	plain, ok := opened(b)
+	if !ok {
+		e.dropped++
+		return
+	}
+	e.begun.Store(true)
+	hear(plain, now)
+}
+
+// hear takes one RTP packet; e.mu is held.
+func (e *ear) hear(b []byte, now time.Time) {
 	if !e.read(b) {
 		e.dropped++
 		return
@@ -113,13 +134,6 @@ func (e *ear) hear(b []byte, now time.Time) {
 	if e.sink != nil {
 		e.sink.WriteRTP(&e.packet)
 	}
-}
-
-// drop counts a packet that is forged or doubled.
-func (e *ear) drop() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.dropped++
 }
 
 // read makes e.packet of b and reports whether it is one we have agreed on.
@@ -190,41 +204,30 @@ func (e *ear) heard(d media.Digit) {
 	}
 }
 
-// Read has nothing to read: all has been dealt with.
-func (*ear) Read([]byte) (int, error) { return 0, io.EOF }
-
-// Close does nothing: the ear outlives pion's streams.
-func (*ear) Close() error { return nil }
-
-// reports is the ear for RTCP: how well the browser hears us.
-type reports struct{ *ear }
-
-func (r reports) Write(b []byte) (int, error) {
+// report takes RTCP: how well the browser hears us; e.mu is held.
+func (e *ear) report(b []byte, now time.Time) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
-		return len(b), nil // not worth more: it is only for the statistics
+		return // not worth more: it is only for the statistics
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, p := range packets {
 		var blocks []rtcp.ReceptionReport
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
-			r.sender.Take(p, time.Now())
+			e.sender.Take(p, now)
 			blocks = p.Reports
 		case *rtcp.ReceiverReport:
 			blocks = p.Reports
 		}
 		for _, block := range blocks {
-			if block.SSRC != r.ssrc {
+			if block.SSRC != e.ssrc {
 				continue
 			}
 			if block.TotalLost >= 1<<23 { // 24 bits with a sign: more came than was sent
 				block.TotalLost = 0
 			}
-			r.peer, r.expected = block, r.said()
-			r.sender.Hear(&block, r.agreed.clock())
+			e.peer, e.expected = block, e.said()
+			e.sender.Hear(&block, e.agreed.clock())
 		}
 	}
-	return len(b), nil
 }

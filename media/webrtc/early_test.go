@@ -1,85 +1,74 @@
-package webrtc
+package webrtc_test
 
 import (
-	"slices"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/protocol/extension"
-	messages "github.com/pion/dtls/v3/pkg/protocol/handshake"
-	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
+	pion "github.com/pion/webrtc/v4"
 
 	"cabline/media"
-	own "cabline/media/srtp"
 )
 
-// sequence keeps the numbers of what it hears.
-type sequence []uint16
+// numbers keeps the sequence numbers of what it hears.
+type numbers struct {
+	mu  sync.Mutex
+	all []uint16
+}
 
-func (s *sequence) WriteRTP(p *media.Packet) { *s = append(*s, p.Seq) }
+func (n *numbers) WriteRTP(p *media.Packet) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, p.Seq)
+}
 
-// A browser speaks as soon as the handshake is over for it, and that may be before
-// pion has told us that it is for us.
-func TestWhatABrowserSaysBeforeTheHandshakeIsOverForUsIsHeardAfterIt(t *testing.T) {
-	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
-	agreed := func(s *secrets) {
-		s.greet(messages.MessageServerHello{CipherSuiteID: &suite, Extensions: []extension.Extension{
-			&extension.UseSRTP{ProtectionProfiles: []extension.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}}}})
-		if _, err := s.Write([]byte("CLIENT_RANDOM 0102 030405\n")); err != nil {
+func TestEveryPacketOfABrowserIsHeardOnceAndInOrderFromTheFirstOn(t *testing.T) {
+	for name, weOffer := range roles {
+		t.Run(name, func(t *testing.T) {
+			b := listen(t, noAddr)
+			m := newMiddle(t, b, func(_ *middle, packet []byte) [][]byte {
+				if packet[0]>>6 == 2 {
+					return [][]byte{packet, packet}
+				}
+				return [][]byte{packet}
+			}, nil)
+			p, c := open(t, b), newChrome(t)
+			var heard numbers
+			p.Plug(&heard)
+			m.call(c, p, weOffer)
+			const said = 50
+			for seq := range uint16(said) {
+				packet := frame()
+				packet.Seq, packet.Time = 65_500+seq, 160*uint32(seq) // past the end of the numbers
+				c.WriteRTP(packet)
+			}
+			eventually(t, "all came, and all again", func() bool { s := p.Stats(); return s.Received+s.Dropped == 2*said })
+			heard.mu.Lock()
+			defer heard.mu.Unlock()
+			for i, seq := range heard.all {
+				if want := uint16(65_500 + i); seq != want {
+					t.Fatalf("packet %d was heard for %d", seq, want)
+				}
+			}
+			if s := p.Stats(); len(heard.all) != said || s.Dropped != said || s.Lost != 0 {
+				t.Errorf("%d packets were heard, %+v", len(heard.all), s)
+			}
+			c.close()
+		})
+	}
+}
+
+// Then it is we who say ClientHello.
+func TestABrowserThatAwaitsOurClientHelloHearsAndIsHeard(t *testing.T) {
+	p := open(t, listen(t, noAddr))
+	c := newChromeOver(t, func(s *pion.SettingEngine) {
+		if err := s.SetAnsweringDTLSRole(pion.DTLSRoleServer); err != nil {
 			t.Fatal(err)
 		}
-	}
-	browser := secrets{known: func() {}}
-	agreed(&browser)
-	keys := srtp.Config{Profile: srtp.ProtectionProfileAeadAes128Gcm}
-	if err := keys.ExtractSessionKeysFromDTLS(&browser, true); err != nil {
-		t.Fatal(err)
-	}
-	says, err := own.NewSealer(keys.Profile, keys.Keys.LocalMasterKey, keys.Keys.LocalMasterSalt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seq := uint16(0)
-	say := func(p *Port) bool {
-		packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 8, SequenceNumber: seq, Timestamp: 160 * uint32(seq), SSRC: 1}, Payload: make([]byte, 160)}
-		seq++
-		b, err := packet.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.hears(says.RTP(append(b, make([]byte, 64)...)[:len(b)]), time.Now())
-	}
-
-	p := newPort(&Browsers{})
-	var heard sequence
-	p.Plug(&heard)
-	if say(p) {
-		t.Error("a packet was taken before there were keys")
-	}
-	p.secrets.known = func() {}
-	agreed(&p.secrets)
-	for range maxEarly + 1 {
-		if !say(p) {
-			t.Error("a packet was left to pion though the keys are known")
-		}
-	}
-	if len(heard) > 0 {
-		t.Error("something was heard before the handshake was over")
-	}
-	if p.begin() == nil {
-		t.Fatal("no keys")
-	}
-	say(p)
-	var want sequence
-	for n := range uint16(maxEarly) {
-		want = append(want, n+1)
-	}
-	if want = append(want, seq-1); !slices.Equal(heard, want) {
-		t.Errorf("heard %v, want %v", heard, want)
-	}
-	if !p.shaken.Load() || p.secrets.master != nil || p.secrets.early != nil {
-		t.Error("what only the beginning needed is kept")
+	})
+	c.call(p, true)
+	bothWays(t, c, p)
+	if sdp := c.pc.LocalDescription().SDP; !strings.Contains(sdp, "a=setup:passive\r\n") {
+		t.Errorf("it does not await us:\n%s", sdp)
 	}
 }

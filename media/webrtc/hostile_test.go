@@ -6,12 +6,15 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	pion "github.com/pion/webrtc/v4"
 
 	"cabline/media/webrtc"
 )
@@ -29,70 +32,126 @@ func isHello(packet []byte) bool {
 	return len(packet) > recordHeader+handshakeHeader && packet[0] == typeHandshake && packet[recordHeader] == 1
 }
 
-func TestAForgedClientHelloBeforeTheBrowsersDoesNotStopTheCall(t *testing.T) {
-	for name, forge := range map[string]func(hello []byte) []byte{
-		"of another client": func(hello []byte) []byte {
-			forged := bytes.Clone(hello)
-			for i := range 32 { // its random
-				forged[recordHeader+handshakeHeader+2+i] ^= 0x5a
-			}
-			return forged
-		},
-		"of a client that knows none of our ciphers": func(hello []byte) []byte {
-			forged := bytes.Clone(hello)
-			at := recordHeader + handshakeHeader + 2 + 32
-			at += 1 + int(forged[at]) // session
-			at += 1 + int(forged[at]) // cookie
-			for i := range int(binary.BigEndian.Uint16(forged[at:])) {
-				forged[at+2+i] = 0x13
-			}
-			return forged
-		},
-		"that breaks off": func(hello []byte) []byte { return hello[:recordHeader+handshakeHeader+20] },
-		"with a cookie":   func(hello []byte) []byte { return withCookie(hello) },
-	} {
-		for where, stranger := range map[string]bool{"from a stranger's address": true, "from the browser's own": false} {
-			for who, weOffer := range roles {
-				if weOffer && name != "of another client" {
-					continue
-				}
-				if !stranger && strings.HasPrefix(name, "of ") {
-					continue // pion believes the first whole ClientHello: who can write the browser's address can prevent a call
-				}
-				t.Run(name+", "+where+", "+who, func(t *testing.T) {
-					b := listen(t, noAddr)
-					conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(b.Addr()))
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer conn.Close()
-					var once sync.Once
-					var forged atomic.Bool
-					m := newMiddle(t, b, func(m *middle, packet []byte) [][]byte {
-						if isHello(packet) {
-							once.Do(func() {
-								forged.Store(true)
-								for range 5 {
-									if stranger {
-										_, _ = conn.Write(forge(packet))
-									} else {
-										m.inject(forge(packet))
-									}
-								}
-							})
-						}
-						return [][]byte{packet}
-					})
-					p, c := open(t, b), newChrome(t)
-					m.call(c, p, weOffer)
-					bothWays(t, c, p)
-					c.close()
-					if !forged.Load() {
-						t.Error("there was no ClientHello to forge")
-					}
-				})
-			}
+// forgedHellos are made of the browser's own.
+var forgedHellos = map[string]func(hello []byte) []byte{
+	"of another client": func(hello []byte) []byte {
+		forged := bytes.Clone(hello)
+		for i := range 32 { // its random
+			forged[recordHeader+handshakeHeader+2+i] = byte(rand.Uint32())
 		}
+		return forged
+	},
+	"of a client that knows none of our ciphers": func(hello []byte) []byte {
+		forged := bytes.Clone(hello)
+		at := recordHeader + handshakeHeader + 2
+		forged[at] ^= 0x5a
+		at += 32
+		at += 1 + int(forged[at]) // session
+		at += 1 + int(forged[at]) // cookie
+		for i := range int(binary.BigEndian.Uint16(forged[at:])) {
+			forged[at+2+i] = 0x13
+		}
+		return forged
+	},
+	"that breaks off": func(hello []byte) []byte { return hello[:recordHeader+handshakeHeader+20] },
+	"with a cookie":   withCookie,
+}
+
+func TestAForgedClientHelloBeforeTheBrowsersDoesNotStopTheCall(t *testing.T) {
+	for name, forge := range forgedHellos {
+		for who, weOffer := range roles {
+			t.Run(name+", "+who, func(t *testing.T) {
+				b := listen(t, noAddr)
+				conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(b.Addr()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				var once sync.Once
+				m := newMiddle(t, b, func(_ *middle, packet []byte) [][]byte {
+					if isHello(packet) {
+						once.Do(func() {
+							for range 5 {
+								_, _ = conn.Write(forge(packet))
+							}
+						})
+					}
+					return [][]byte{packet}
+				}, nil)
+				p, c := open(t, b), newChrome(t)
+				m.call(c, p, weOffer)
+				bothWays(t, c, p)
+				c.close()
+				once.Do(func() { t.Error("there was no ClientHello to forge") })
+			})
+		}
+	}
+}
+
+// What the exchange asks because of them comes before the browser listens: this one's
+// first ClientHello is held back until it has all come.
+func TestNorDoesOneWithTheBrowsersOwnAddress(t *testing.T) {
+	for name, forge := range forgedHellos {
+		for who, weOffer := range roles {
+			t.Run(name+", "+who, func(t *testing.T) {
+				b := listen(t, noAddr)
+				var said, asked atomic.Bool
+				m := newMiddle(t, b, func(m *middle, packet []byte) [][]byte {
+					if !isHello(packet) || asked.Load() {
+						said.CompareAndSwap(false, isHello(packet))
+						return [][]byte{packet}
+					}
+					for range 50 {
+						m.inject(forge(packet))
+					}
+					m.inject(forgedHellos["of another client"](packet)) // is answered, behind them all
+					return nil
+				}, func(packet []byte) bool {
+					asked.CompareAndSwap(false, isCookie(packet))
+					return said.Load() || !isCookie(packet)
+				})
+				p, c := open(t, b), newChrome(t)
+				m.call(c, p, weOffer)
+				bothWays(t, c, p)
+				c.close()
+				if !asked.Load() {
+					t.Error("no forged ClientHello was answered")
+				}
+			})
+		}
+	}
+}
+
+// isCookie says whether a packet is a HelloVerifyRequest.
+func isCookie(packet []byte) bool {
+	return len(packet) > recordHeader+handshakeHeader && packet[0] == typeHandshake && packet[recordHeader] == 3
+}
+
+func TestABrowserWhoseCertificateIsNotThatOfItsSDPIsLost(t *testing.T) {
+	another := regexp.MustCompile(`a=fingerprint:sha-256 ..`)
+	for who, weOffer := range roles {
+		t.Run(who, func(t *testing.T) {
+			p, c := open(t, listen(t, noAddr)), newChrome(t)
+			var heard record
+			p.Plug(&heard)
+			if weOffer {
+				offer, err := p.Offer()
+				c.must(err)
+				c.must(p.Accept(another.ReplaceAll(c.answer(offer), []byte("a=fingerprint:sha-256 AA"))))
+			} else {
+				answer, err := p.Answer(another.ReplaceAll(c.offer("sendrecv", false), []byte("a=fingerprint:sha-256 AA")))
+				c.must(err)
+				c.must(c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)}))
+			}
+			select {
+			case <-p.Lost():
+			case <-time.After(deadline):
+				t.Error("it is believed")
+			}
+			if p.WriteRTP(frame()); p.Stats().Sent != 0 || heard.count() != 0 {
+				t.Error("it hears us, or we hear it")
+			}
+		})
 	}
 }
 
@@ -126,7 +185,7 @@ func TestAFragmentedClientHelloWorks(t *testing.T) {
 					packets = append(packets, fragments(packet, 3)[i])
 				}
 				return packets
-			})
+			}, nil)
 			p, c := open(t, b), newChrome(t)
 			m.call(c, p, false)
 			bothWays(t, c, p)
@@ -200,7 +259,7 @@ func TestBadPacketsFromTheBrowsersAddressDoNotEndACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := listen(t, noAddr)
-			m, p, chrome := newMiddle(t, b, nil), open(t, b), newChrome(t)
+			m, p, chrome := newMiddle(t, b, nil, nil), open(t, b), newChrome(t)
 			m.call(chrome, p, false)
 			bothWays(t, chrome, p)
 			lost := socketDrops(t, b)

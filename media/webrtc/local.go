@@ -183,29 +183,3 @@ func (l *local) writeAudio(b *strings.Builder, s section, d direction, setup str
 	}
 	b.WriteString("a=end-of-candidates\r\n")
 }
-
-// plain is the browser's SDP as pion sees it: one audio, never on hold, one
-// codec. Pion carries any payload type once the stream is up, so it need not
-// know what we agreed on; and it answers sendrecv to sendonly, and stops for
-// ever at inactive, so it is never shown a hold.
-func (r *remote) plain() string {
-	var b strings.Builder
-	b.WriteString("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n")
-	if r.iceLite {
-		b.WriteString("a=ice-lite\r\n")
-	}
-	b.WriteString("m=audio 9 UDP/TLS/RTP/SAVPF 8\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtcp-mux\r\na=rtpmap:8 PCMA/8000\r\na=sendrecv\r\n")
-	fmt.Fprintf(&b, "a=setup:%s\r\na=fingerprint:%s\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", r.setup, r.fingerprint, r.ufrag, r.pwd)
-	fmt.Fprintf(&b, "a=ssrc:%d cname:browser\r\n", max(r.ssrc, 1))
-	for _, c := range r.candidates {
-		fmt.Fprintf(&b, "a=%s\r\n", c)
-	}
-	return b.String()
-}
-
-// rtcpCandidate tells whether one of pion's candidates is for RTCP of its own
-// port, which no browser uses (RFC 8834 §4.5).
-func rtcpCandidate(value string) bool {
-	f := strings.Fields(value)
-	return len(f) < 2 || f[1] != "1"
-}

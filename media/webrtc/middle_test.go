@@ -21,13 +21,14 @@ type middle struct {
 	exchange    *net.UDPAddr
 	readers     sync.WaitGroup
 	fromBrowser func(m *middle, packet []byte) [][]byte // what becomes of a packet; nil: itself
+	fromUs      func(packet []byte) bool                // whether a packet goes on; nil: it does
 	mu          sync.Mutex
 	browser     *net.UDPAddr
 }
 
-func newMiddle(t testing.TB, b *webrtc.Browsers, fromBrowser func(*middle, []byte) [][]byte) *middle {
+func newMiddle(t testing.TB, b *webrtc.Browsers, fromBrowser func(*middle, []byte) [][]byte, fromUs func([]byte) bool) *middle {
 	t.Helper()
-	m := &middle{t: t, exchange: net.UDPAddrFromAddrPort(b.Addr()), fromBrowser: fromBrowser}
+	m := &middle{t: t, exchange: net.UDPAddrFromAddrPort(b.Addr()), fromBrowser: fromBrowser, fromUs: fromUs}
 	for _, conn := range []**net.UDPConn{&m.near, &m.far} {
 		var err error
 		if *conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
@@ -76,7 +77,7 @@ func (m *middle) inwards() {
 		m.mu.Lock()
 		to := m.browser
 		m.mu.Unlock()
-		if to != nil {
+		if to != nil && (m.fromUs == nil || m.fromUs(buf[:n])) {
 			_, _ = m.near.WriteToUDP(buf[:n], to)
 		}
 	}

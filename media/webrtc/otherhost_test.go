@@ -18,7 +18,7 @@ import (
 	"github.com/pion/dtls/v3/pkg/protocol/recordlayer"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/stun/v3"
+	"github.com/pion/stun/v4"
 	pion "github.com/pion/webrtc/v4"
 
 	"cabline/media"

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/dtls/v3"
+	"github.com/pion/srtp/v3"
 
 	"cabline/media"
+	own "cabline/media/srtp"
 )
 
 // patience is how long a speech waits for the browser's audio, which comes up
@@ -23,24 +26,23 @@ var ErrClosed = errors.New("browser's audio is closed")
 
 // Port is the audio of one browser: a media.Port that is negotiated by SDP.
 type Port struct {
-	browsers *Browsers
-	pc       *webrtc.PeerConnection
-	secrets  secrets
-	ear      ear
-	voice    voice
+	browsers   *Browsers
+	handshakes handshakes
+	ear        ear
+	voice      voice
 
-	sources  atomic.Int32
-	gathered chan struct{} // told when pion may know all our addresses
-	up       chan struct{} // closed when the browser can hear us
-	lost     chan struct{} // closed when it is gone for good
-	gone     chan struct{} // closed by Close
-	once     struct{ up, lost, gone sync.Once }
-	closing  error // of Close
+	way       atomic.Pointer[netip.AddrPort] // where the browser is; nil: not known yet
+	addresses int                            // where it may be besides; of the sieve's lock
+
+	up      chan struct{} // closed when the browser can hear us
+	lost    chan struct{} // closed when it is gone for good
+	gone    chan struct{} // closed by Close
+	once    struct{ up, lost, gone sync.Once }
+	closing error // of Close
 
 	nextReport time.Time // of the browsers' goroutine alone
 
-	way    sync.Mutex  // to the browser; held while it changes
-	shaken atomic.Bool // it has said something: for it the handshake is over
+	path atomic.Pointer[path] // nil: none looked for yet
 
 	mu     sync.Mutex // one negotiation at a time
 	local  local
@@ -51,19 +53,21 @@ type Port struct {
 var _ media.Port = (*Port)(nil)
 
 func newPort(b *Browsers) *Port {
+	ssrc := rand.Uint32()
 	p := &Port{
 		browsers: b,
+		local:    newLocal(ssrc, b.fingerprint, b.ours),
 		up:       make(chan struct{}),
 		lost:     make(chan struct{}),
 		gone:     make(chan struct{}),
-		gathered: make(chan struct{}, 1),
 
 		nextReport: time.Now().Add(media.NextReport()),
 	}
-	p.ear.said = p.voice.said
-	p.ear.begun = func() { p.shaken.Store(true) }
-	p.secrets.known = p.follow
+	p.handshakes.prepare(p)
+	p.ear.ssrc, p.ear.said = ssrc, p.voice.said
 	p.ear.digits.Inband(b.inband)
+	p.voice.stream = media.NewStream(ssrc, uint16(rand.Uint32()), rand.Uint32())
+	p.voice.out = p.write
 	p.voice.keys.Clock, p.voice.keys.Say = b.clock, p.voice.write
 	return p
 }
@@ -115,12 +119,8 @@ func (p *Port) SendDigit(d media.Digit) { p.voice.keys.Send(d) }
 func (p *Port) Stats() media.Stats {
 	s := p.ear.stats()
 	s.Sent = p.voice.said()
-	select {
-	case <-p.up: // pion's ICE may not be asked while it starts
-		if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
-			s.RoundTrip = time.Duration(pair.CurrentRoundTripTime * float64(time.Second))
-		}
-	default:
+	if way := p.path.Load(); way != nil {
+		s.RoundTrip = way.roundTrip()
 	}
 	return s
 }
@@ -136,9 +136,14 @@ func (p *Port) Close() error {
 		close(p.gone)
 		p.Plug(nil)
 		p.voice.keys.Close()
+		p.handshakes.close() // says goodbye, while there is a way
 		p.voice.stop()
-		if err := p.pc.GracefulClose(); err != nil {
-			p.closing = fmt.Errorf("close a browser's port: %w", err)
+		p.mu.Lock() // whoever looks for another way has ended
+		defer p.mu.Unlock()
+		if way := p.path.Load(); way != nil {
+			if err := way.leave(); err != nil {
+				p.closing = fmt.Errorf("close a browser's port: %w", err)
+			}
 		}
 		p.browsers.forget(p)
 	})
@@ -153,59 +158,46 @@ func (p *Port) reportWhenDue(now time.Time) {
 	}
 }
 
+// write sends a datagram to where the browser is.
+func (p *Port) write(b []byte) bool {
+	to := p.way.Load()
+	if to == nil {
+		return false
+	}
+	_, err := p.browsers.sieve.WriteToAddrPort(b, *to)
+	return err == nil
+}
+
 // report tells the browser how well it is heard and what was said to it (RFC
 // 3550 §6.4).
-func (p *Port) report(now time.Time) {
-	if packets := p.voice.report(p.ear.block(now), now); packets != nil {
-		_ = p.pc.WriteRTCP(packets) // the next one may arrive
-	}
-}
+func (p *Port) report(now time.Time) { p.voice.report(p.ear.block(now), now) }
 
-// found is called by pion for each of our addresses, and with nil after the
-// last.
-func (p *Port) found(c *webrtc.ICECandidate) {
-	if c != nil {
-		return
+// secure takes the keys that a handshake has agreed on (RFC 5764 §4.2). From then on the
+// browser can hear us.
+func (p *Port) secure(c *dtls.Conn, client bool) error {
+	state, known := c.ConnectionState()
+	profile, agreed := c.SelectedSRTPProtectionProfile()
+	if !known || !agreed {
+		return errors.New("the browser agrees on no way to encrypt audio")
 	}
-	select {
-	case p.gathered <- struct{}{}:
-	default:
+	keys := srtp.Config{Profile: srtp.ProtectionProfile(profile)}
+	if err := keys.ExtractSessionKeysFromDTLS(&state, client); err != nil {
+		return err
 	}
-}
-
-// changed follows pion's connection. Pion calls it in a goroutine for each
-// change, so they may come in any order.
-func (p *Port) changed(state webrtc.PeerConnectionState) {
-	switch state {
-	case webrtc.PeerConnectionStateConnected:
-		p.once.up.Do(func() {
-			p.voice.start(p.begin(), p.browsers.sieve)
-			close(p.up)
-		})
-	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
-		p.lose()
+	opener, err := own.NewOpener(keys.Profile, keys.Keys.RemoteMasterKey, keys.Keys.RemoteMasterSalt, nil)
+	if err != nil {
+		return err
 	}
-}
-
-// follow has our own packets go where pion's do, and the browser's come from there,
-// from now on.
-func (p *Port) follow() {
-	ice := p.pc.SCTP().Transport().ICETransport()
-	moved := func(*webrtc.ICECandidatePair) {
-		p.way.Lock()
-		defer p.way.Unlock()
-		pair, err := ice.GetSelectedCandidatePair() // by now it may be another
-		if err != nil || pair == nil {
-			return
-		}
-		if addr, err := netip.ParseAddr(pair.Remote.Address); err == nil {
-			at := netip.AddrPortFrom(addr, pair.Remote.Port)
-			p.voice.redirect(at)
-			p.browsers.sieve.settle(at, p)
-		}
+	sealer, err := own.NewSealer(keys.Profile, keys.Keys.LocalMasterKey, keys.Keys.LocalMasterSalt)
+	if err != nil {
+		return err
 	}
-	ice.OnSelectedCandidatePairChange(moved)
-	moved(nil)
+	p.once.up.Do(func() {
+		p.ear.open(opener)
+		p.voice.start(sealer)
+		close(p.up)
+	})
+	return nil
 }
 
 func (p *Port) lose() {
@@ -221,12 +213,8 @@ func (p *Port) lose() {
 func (p *Port) Offer() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.remote == nil && p.local.ufrag == "" {
-		offer, err := p.pc.CreateOffer(nil)
-		if err == nil {
-			err = p.gather(offer)
-		}
-		if err != nil {
+	if p.path.Load() == nil {
+		if err := p.look(); err != nil {
 			return nil, fmt.Errorf("offer audio to a browser: %w", err)
 		}
 	}
@@ -255,16 +243,52 @@ func (p *Port) Answer(offer []byte) ([]byte, error) {
 	return p.local.write(r.direction.seen(), p.setup), nil
 }
 
-// answer lets pion take a new connection, or an ICE restart of the one it has.
+// answer takes a new way to the browser.
 func (p *Port) answer(r *remote) error {
-	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: r.plain()}); err != nil {
+	former := p.path.Load()
+	if err := p.look(); err != nil {
 		return err
 	}
-	answer, err := p.pc.CreateAnswer(nil)
+	if former != nil { // pion's mux would give it what the browser sends to the new one
+		_ = former.leave()
+		p.browsers.sieve.forget(p)
+		if way := p.way.Load(); way != nil {
+			p.browsers.sieve.settle(*way, p, true)
+		}
+	}
+	return p.begin(r, false)
+}
+
+// look makes ready for a way to the browser.
+func (p *Port) look() error {
+	select {
+	case <-p.gone:
+		return ErrClosed
+	default:
+	}
+	way, err := newPath(p)
 	if err != nil {
 		return err
 	}
-	return p.gather(answer)
+	credentials, candidates, err := way.offers()
+	if err != nil {
+		return errors.Join(err, way.leave())
+	}
+	p.path.Store(way)
+	p.local.ufrag, p.local.pwd, p.local.candidates = credentials.UsernameFragment, credentials.Password, candidates
+	return nil
+}
+
+// begin looks for the way to the browser, and for its keys if there are none yet.
+func (p *Port) begin(r *remote, lead bool) error {
+	if p.remote == nil {
+		p.setup = "passive"
+		if r.setup == "passive" {
+			p.setup = "active"
+		}
+		p.handshakes.begin(p.setup == "active", r.fingerprint)
+	}
+	return p.path.Load().begin(r, lead)
 }
 
 // Accept takes the browser's answer to our Offer.
@@ -278,9 +302,10 @@ func (p *Port) Accept(answer []byte) error {
 	switch {
 	case len(r.sections) != len(p.local.sections):
 		return fmt.Errorf("answer has %d media, not %d as offered", len(r.sections), len(p.local.sections))
+	case p.path.Load() == nil:
+		return errors.New("answer to no offer")
 	case p.remote == nil:
-		err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.plain()})
-		if err != nil {
+		if err := p.begin(r, true); err != nil {
 			return fmt.Errorf("accept a browser's answer: %w", err)
 		}
 	case r.fingerprint != p.remote.fingerprint || r.ufrag != p.remote.ufrag || r.pwd != p.remote.pwd:
@@ -292,54 +317,8 @@ func (p *Port) Accept(answer []byte) error {
 
 // agree makes r what is agreed; p.mu is held.
 func (p *Port) agree(r *remote) {
-	if p.remote == nil {
-		p.setup = "passive"
-		if r.setup == "passive" {
-			p.setup = "active"
-		}
-	}
 	p.remote = r
 	p.local.agree(r)
 	p.ear.agree(p.local.agreement, r.direction == sendrecv)
 	p.voice.agree(p.local.agreement, r.direction&recvonly == 0)
-}
-
-// gather makes pion's own SDP the agreed one, waits until it knows all our
-// addresses, which takes no round trip, and takes from it what ours needs.
-func (p *Port) gather(own webrtc.SessionDescription) error {
-	if err := p.pc.SetLocalDescription(own); err != nil {
-		return err
-	}
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	// Pion's GatheringCompletePromise misses an end that comes while it is made.
-	for p.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
-		select {
-		case <-p.gathered:
-		case <-p.gone:
-			return ErrClosed
-		case <-late.C:
-			return errors.New("our addresses are not known in time")
-		}
-	}
-	complete := p.pc.LocalDescription()
-	if complete == nil {
-		return ErrClosed
-	}
-	desc, err := complete.Unmarshal()
-	if err != nil {
-		return err
-	}
-	a := attributes{desc, desc.MediaDescriptions[0]}
-	p.local.candidates = nil
-	for _, c := range a.values("candidate") {
-		if !rtcpCandidate(c) {
-			p.local.candidates = append(p.local.candidates, c)
-		}
-	}
-	if len(p.local.candidates) == 0 {
-		return errors.New("no network address to offer")
-	}
-	p.local.ufrag, p.local.pwd = a.value("ice-ufrag"), a.value("ice-pwd")
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
 )
@@ -63,8 +64,7 @@ type remote struct {
 	ufrag, pwd  string
 	fingerprint string // "sha-256 AB:CD:…"
 	setup       string // actpass, active or passive (RFC 4145)
-	ssrc        uint32 // 0: not said
-	candidates  []string
+	candidates  []webrtc.ICECandidate
 }
 
 // section is an m= line.
@@ -134,12 +134,6 @@ func (r *remote) readAudio(a attributes) error {
 	r.ufrag, r.pwd = a.value("ice-ufrag"), a.value("ice-pwd")
 	if !iceChars(r.ufrag, 4) || !iceChars(r.pwd, 22) {
 		return ErrNoICE
-	}
-	for _, v := range a.values("ssrc") {
-		id, _, _ := strings.Cut(v, " ")
-		if n, err := strconv.ParseUint(id, 10, 32); err == nil && r.ssrc == 0 {
-			r.ssrc = uint32(n)
-		}
 	}
 	for _, v := range a.values("candidate") {
 		if c, ok := candidate(v, len(r.candidates)); ok && len(r.candidates) < maxCandidates {
@@ -225,34 +219,33 @@ func (a attributes) direction() direction {
 	return sendrecv
 }
 
-// candidate writes one of the browser's candidates anew, or leaves it out:
-// names (mDNS) are not looked up, and TCP is for browsers to open.
-func candidate(value string, number int) (string, bool) {
+// candidate reads one of the browser's candidates, or leaves it out: names (mDNS) are
+// not looked up, and TCP is for browsers to open.
+func candidate(value string, number int) (c webrtc.ICECandidate, ok bool) {
 	f := strings.Fields(value) // foundation component transport priority address port typ type …
 	if len(f) < 8 || f[1] != "1" || !strings.EqualFold(f[2], "udp") || f[6] != "typ" {
-		return "", false
+		return c, false
 	}
 	priority, err := strconv.ParseUint(f[3], 10, 32)
 	if err != nil {
-		return "", false
+		return c, false
 	}
 	addr, err := netip.ParseAddr(f[4])
 	if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
-		return "", false
+		return c, false
 	}
 	port, err := strconv.ParseUint(f[5], 10, 16)
 	if err != nil || port == 0 {
-		return "", false
+		return c, false
 	}
-	related := " raddr 0.0.0.0 rport 0"
-	switch f[7] {
-	case "host":
-		related = ""
-	case "srflx", "prflx", "relay":
-	default:
-		return "", false
+	kind, err := webrtc.NewICECandidateType(f[7])
+	if err != nil {
+		return c, false
 	}
-	return fmt.Sprintf("candidate:%d 1 udp %d %s %d typ %s%s", number, priority, addr, port, f[7], related), true
+	return webrtc.ICECandidate{
+		Foundation: strconv.Itoa(number), Component: 1, Protocol: webrtc.ICEProtocolUDP, Typ: kind,
+		Priority: uint32(priority), Address: addr.String(), Port: uint16(port),
+	}, true
 }
 
 // strongFingerprint tells whether a fingerprint (RFC 8122 §5) is well formed,

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
 )
@@ -71,6 +73,7 @@ func TestAnOfferIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const udp = webrtc.ICEProtocolUDP
 	want := &remote{
 		sections:    []section{{kind: "audio", proto: "UDP/TLS/RTP/SAVPF", format: "111", mid: "0"}},
 		bundled:     true,
@@ -83,14 +86,13 @@ func TestAnOfferIsRead(t *testing.T) {
 		pwd:         "P2uYro0UCOQ4zxjKXaWCBui1",
 		fingerprint: "sha-256 D2:FA:0E:C3:22:59:5E:14:95:69:92:3D:13:B4:84:24:2C:C2:A2:C0:3E:FD:34:8E:5E:EA:6F:AF:52:CE:E6:0F",
 		setup:       "actpass",
-		ssrc:        1001,
-		candidates: []string{
-			"candidate:0 1 udp 2113937151 10.1.2.3 50312 typ host",
-			"candidate:1 1 udp 1677729535 192.0.2.7 50312 typ srflx raddr 0.0.0.0 rport 0",
-			"candidate:2 1 udp 2113937150 2001:db8::7 50314 typ host",
+		candidates: []webrtc.ICECandidate{
+			{Foundation: "0", Component: 1, Protocol: udp, Priority: 2113937151, Address: "10.1.2.3", Port: 50312, Typ: webrtc.ICECandidateTypeHost},
+			{Foundation: "1", Component: 1, Protocol: udp, Priority: 1677729535, Address: "192.0.2.7", Port: 50312, Typ: webrtc.ICECandidateTypeSrflx},
+			{Foundation: "2", Component: 1, Protocol: udp, Priority: 2113937150, Address: "2001:db8::7", Port: 50314, Typ: webrtc.ICECandidateTypeHost},
 		},
 	}
-	if d := cmp.Diff(want, r, cmp.AllowUnexported(remote{}, section{})); d != "" {
+	if d := cmp.Diff(want, r, cmp.AllowUnexported(remote{}, section{}), cmpopts.IgnoreUnexported(webrtc.ICECandidate{})); d != "" {
 		t.Error(d)
 	}
 }
@@ -110,7 +112,6 @@ func TestOffersAreReadWhateverTheirForm(t *testing.T) {
 		{"Opus of one channel is none", "opus/48000/2", "opus/48000", func(r *remote) bool { return r.opus == 0 }},
 		{"a telephone-event that is not listed is none", " 110 126", " 110", func(r *remote) bool { return r.event == 0 }},
 		{"an early telephone-event is found too", "126", "101", func(r *remote) bool { return r.event == 101 }},
-		{"without a source it is read too", "a=ssrc", "a=x-ssrc", func(r *remote) bool { return r.ssrc == 0 }},
 		{"without a setup either side may begin", "a=setup:actpass\n", "", func(r *remote) bool { return r.setup == "actpass" }},
 		{"a stronger fingerprint is taken after a weak one", "a=fingerprint:sha-256", "a=fingerprint:sha-1 00:01\na=fingerprint:SHA-256", func(r *remote) bool { return strings.HasPrefix(r.fingerprint, "SHA-256 D2") }},
 		{"video before the audio is passed over", "m=audio", "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:v\nm=audio", func(r *remote) bool { return r.audio == 1 && len(r.sections) == 2 }},
@@ -194,7 +195,7 @@ func TestBadCandidatesAreLeftOut(t *testing.T) {
 		"an empty one":               "",
 	} {
 		if got, ok := candidate(c, 0); ok {
-			t.Errorf("%s: %q became %q", name, c, got)
+			t.Errorf("%s: %q became %v", name, c, got)
 		}
 	}
 }
@@ -257,10 +258,8 @@ func TestNothingOfTheBrowsersNamesIsRepeated(t *testing.T) {
 	}
 	l := testLocal()
 	l.agree(r)
-	for who, sdp := range map[string]string{"our answer": string(l.write(sendrecv, "passive")), "what pion sees": r.plain()} {
-		if strings.Contains(sdp, "79991112233") {
-			t.Errorf("%s has the canary:\n%s", who, sdp)
-		}
+	if sdp := string(l.write(sendrecv, "passive")); strings.Contains(sdp, "79991112233") {
+		t.Errorf("our answer has the canary:\n%s", sdp)
 	}
 }
 
@@ -272,8 +271,8 @@ func TestDirectionsAreMirrored(t *testing.T) {
 	}
 }
 
-// FuzzReadRemote feeds strangers' SDP: whatever is accepted must make an SDP
-// for pion and one for the browser that are well formed and of one audio.
+// FuzzReadRemote feeds strangers' SDP: whatever is accepted must make candidates that
+// pion takes, and an answer that is well formed and of as many media.
 func FuzzReadRemote(f *testing.F) {
 	f.Add(crlf(chromeOffer))
 	f.Add(crlf(chromeOffer + refused))
@@ -285,8 +284,10 @@ func FuzzReadRemote(f *testing.F) {
 			return
 		}
 		l.agree(r)
-		if n := sections(t, r.plain()); n != 1 {
-			t.Errorf("pion sees %d media", n)
+		for _, c := range r.candidates {
+			if _, err := c.ToICE(); err != nil {
+				t.Errorf("%+v: %v", c, err)
+			}
 		}
 		if n := sections(t, string(l.write(r.direction.seen(), "passive"))); n != len(r.sections) {
 			t.Errorf("%d media answered with %d", len(r.sections), n)

@@ -11,12 +11,13 @@ import (
 	"cabline/media/wire"
 )
 
-// sieve is the socket of all browsers, less what pion need not see or should not.
+// sieve is the socket of all browsers. ICE's checks go to pion; DTLS and audio go to
+// the port whose browser is where they come from, by its SDP or because it has proven it
+// to ICE, and from anywhere else nowhere.
 //
-// The one is the audio, which the ports open themselves. The other are those records
-// of DTLS (RFC 6347) that nobody has signed and no browser needs to send, but that
-// pion acts upon: anyone who can write a browser's address on a packet could end
-// its call.
+// Those records of DTLS (RFC 6347) stay outside that nobody has signed and no browser
+// needs to send, but that pion acts upon: anyone who can write a browser's address on a
+// packet could end its call.
 type sieve struct {
 	socket wire.Socket
 	passed chan passed // to pion
@@ -35,9 +36,15 @@ type passed struct {
 	from netip.AddrPort
 }
 
-// waiting is how many datagrams wait for pion: handshakes, checks and reports of
-// all browsers. What comes on top is lost, as in a socket that is full.
-const waiting = 1024
+const (
+	// waiting is how many checks wait for pion. What comes on top is lost, as in a
+	// socket that is full.
+	waiting = 1024
+
+	// maxAddresses is how many addresses one browser may have. One with cable, radio
+	// and a tunnel has four, and some more after a restart of ICE.
+	maxAddresses = 64
+)
 
 func newSieve() *sieve {
 	return &sieve{
@@ -50,14 +57,25 @@ func newSieve() *sieve {
 
 // Receive takes what arrives at the socket.
 func (s *sieve) Receive(b []byte, from netip.AddrPort, now time.Time) {
-	if !s.lets(b, from, now) {
+	if len(b) == 0 {
 		return
 	}
-	buf := s.spare.Get().(*[wire.MaxDatagram]byte)
-	select {
-	case s.passed <- passed{buf, copy(buf[:], b), from}:
-	default:
-		s.spare.Put(buf)
+	switch first := b[0]; { // RFC 7983 §7
+	case first <= 3: // STUN
+		buf := s.spare.Get().(*[wire.MaxDatagram]byte)
+		select {
+		case s.passed <- passed{buf, copy(buf[:], b), from}:
+		default:
+			s.spare.Put(buf)
+		}
+	case first >= 20 && first <= 63: // DTLS
+		if p := s.port(from); p != nil && sane(b, p.ear.begun.Load()) {
+			p.handshakes.take(b, canonical(from))
+		}
+	case first >= 128 && first <= 191: // SRTP
+		if p := s.port(from); p != nil {
+			p.ear.take(b, now)
+		}
 	}
 }
 
@@ -119,19 +137,6 @@ func (s *sieve) Close() error {
 	return nil
 }
 
-// lets says whether a packet is for pion.
-func (s *sieve) lets(packet []byte, from netip.AddrPort, now time.Time) bool {
-	switch p := s.port(from); {
-	case len(packet) == 0:
-		return true
-	case packet[0] >= 20 && packet[0] <= 63: // DTLS; RFC 7983 §7
-		return sane(packet, p != nil && p.shaken.Load())
-	case packet[0] >= 128 && packet[0] <= 191: // SRTP
-		return p == nil || !p.hears(packet, now)
-	}
-	return true
-}
-
 // port is the one whose browser is at an address, if that is known.
 func (s *sieve) port(at netip.AddrPort) *Port {
 	s.mu.RLock()
@@ -177,11 +182,21 @@ func useful(record []byte, over bool) bool {
 	return false
 }
 
-// settle has a port's browser be at an address.
-func (s *sieve) settle(at netip.AddrPort, p *Port) {
+// settle takes note that a port's browser is at an address, because it has proven it
+// to ICE or only says so. It is false for one that is at too many, or says that it is
+// where another is.
+func (s *sieve) settle(at netip.AddrPort, p *Port, proven bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ports[canonical(at)] = p
+	switch other := s.ports[at]; {
+	case other == p:
+		return true
+	case other != nil && !proven, p.addresses == maxAddresses:
+		return false
+	}
+	p.addresses++
+	s.ports[at] = p
+	return true
 }
 
 // forget takes a port's addresses from it.
@@ -193,6 +208,7 @@ func (s *sieve) forget(p *Port) {
 			delete(s.ports, at)
 		}
 	}
+	p.addresses = 0
 }
 
 func canonical(at netip.AddrPort) netip.AddrPort {

@@ -2,13 +2,12 @@ package webrtc
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestOnlyRecordsOfUsePass(t *testing.T) {
-	at := netip.MustParseAddrPort("192.0.2.1:5000")
-	s := &sieve{ports: map[netip.AddrPort]*Port{}}
 	record := func(kind, epoch byte, content ...byte) []byte {
 		return append([]byte{kind, 254, 253, 0, epoch, 0, 0, 0, 0, 0, 1, 0, byte(len(content))}, content...)
 	}
@@ -17,9 +16,6 @@ func TestOnlyRecordsOfUsePass(t *testing.T) {
 		packet        []byte
 		before, after bool
 	}{
-		"STUN":                            {[]byte{0, 1}, true, true},
-		"SRTP":                            {[]byte{0x80, 8}, true, true},
-		"nothing":                         {nil, true, true},
 		"a ClientHello":                   {record(handshake, 0, 1), true, false},
 		"the end of the handshake":        {last, true, false},
 		"its repetition, signed":          {record(handshake, 1, 20), true, true},
@@ -34,19 +30,57 @@ func TestOnlyRecordsOfUsePass(t *testing.T) {
 		"half a header":                   {[]byte{alert, 254}, false, false},
 		"a goodbye with an unsigned one":  {append(record(alert, 1, 1, 0), record(alert, 0, 1, 0)...), false, false},
 	} {
-		delete(s.ports, at)
-		if got := s.lets(c.packet, at, time.Time{}); got != c.before {
+		if got := sane(c.packet, false); got != c.before {
 			t.Errorf("%s, during the handshake: %v", name, got)
 		}
-		p := new(Port)
-		p.shaken.Store(true)
-		s.settle(netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000"), p)
-		if got := s.lets(c.packet, at, time.Time{}); got != c.after {
+		if got := sane(c.packet, true); got != c.after {
 			t.Errorf("%s, after it: %v", name, got)
 		}
-		s.forget(p)
-		if len(s.ports) != 0 {
-			t.Error("the address stays taken")
+	}
+}
+
+func TestABrowserIsHeardFromWhereItHasProvenToBeAndNowhereElse(t *testing.T) {
+	at := netip.MustParseAddrPort("192.0.2.1:5000")
+	s := newSieve()
+	s.closed = true // for sending
+	p := newPort(&Browsers{sieve: s})
+	defer p.handshakes.close()
+	p.handshakes.begin(false, "")
+	hello := slices.Concat([]byte{handshake, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12 + 34, clientHello, 0, 0, 34, 0, 0, 0, 0, 0, 0, 0, 34}, make([]byte, 34))
+	heard := func() [3]bool { // by pion, by a handshake, as audio
+		for _, b := range [][]byte{{0, 1}, hello, {0x80, 8}, {2}, {4}, {64}, {0xff}, nil} {
+			s.Receive(b, at, time.Now())
 		}
+		all := [3]bool{len(s.passed) == 2, p.way.Load() != nil, len(p.ear.early) == 1}
+		for len(s.passed) > 0 {
+			<-s.passed
+		}
+		p.way.Store(nil)
+		p.ear.early = nil
+		return all
+	}
+	if got := heard(); got != [3]bool{true} {
+		t.Errorf("from a stranger: %v", got)
+	}
+	other := newPort(&Browsers{sieve: s})
+	defer other.handshakes.close()
+	if !s.settle(at, other, false) || s.settle(at, p, false) {
+		t.Error("who only says that it is where another is, is believed")
+	}
+	s.settle(canonical(netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000")), p, true)
+	if got := heard(); got != [3]bool{true, true, true} {
+		t.Errorf("from the browser: %v", got)
+	}
+	for i := range uint16(2 * maxAddresses) {
+		s.settle(netip.AddrPortFrom(at.Addr(), 6000+i), p, false)
+	}
+	if len(s.ports) != maxAddresses {
+		t.Errorf("one browser is at %d addresses", len(s.ports))
+	}
+	if s.forget(p); len(s.ports) != 0 {
+		t.Error("its addresses stay taken")
+	}
+	if got := heard(); got != [3]bool{true} {
+		t.Errorf("from the browser of a call that is over: %v", got)
 	}
 }

@@ -1,72 +1,42 @@
 package webrtc
 
 import (
-	"encoding/binary"
-	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
 	"cabline/media/dtmf"
 	"cabline/media/srtp"
 )
 
-// voice is what goes to the browser, and the track that pion sends where we have no
-// keys. Pion's own tracks know one payload type; a telephone has events besides.
+// voice is what goes to the browser.
 type voice struct {
 	keys media.DigitSender
+	out  func(b []byte) bool // sends a datagram to it
 
-	mu      sync.Mutex
-	track   webrtc.TrackLocalWriter // nil: not yet, or no more
-	stream  media.Stream
-	started bool         // the browser can hear us
-	sealer  *srtp.Sealer // nil: pion encrypts and sends
-	socket  *sieve
-	to      netip.AddrPort // where the browser is
-	held    bool           // it wants to hear nothing
-	agreed  agreement
-	event   telephoneEvent // zero: the browser takes none
-	turner  media.Transcoder
-	header  rtp.Header
-	sent    uint64
-	octets  uint64
-}
-
-var _ webrtc.TrackLocal = (*voice)(nil)
-
-// begin gives the voice its source's number.
-func (v *voice) begin(ssrc uint32) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.stream = media.NewStream(ssrc, uint16(rand.Uint32()), rand.Uint32())
+	mu     sync.Mutex
+	stream media.Stream
+	sealer *srtp.Sealer // nil: the browser cannot hear us yet, or no more
+	held   bool         // it wants to hear nothing
+	agreed agreement
+	event  telephoneEvent // zero: the browser takes none
+	turner media.Transcoder
+	sent   uint64
+	octets uint64
 }
 
 // start is called when the browser can hear us, and with what encrypts for it.
-func (v *voice) start(with *srtp.Sealer, over *sieve) {
+func (v *voice) start(with *srtp.Sealer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.started, v.sealer, v.socket = true, with, over
-}
-
-// redirect sends to another address from now on.
-func (v *voice) redirect(to netip.AddrPort) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.to = to
+	v.sealer = with
 }
 
 // stop makes the voice silent for ever.
-func (v *voice) stop() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.track = nil
-}
+func (v *voice) stop() { v.start(nil) }
 
 func (v *voice) agree(a agreement, held bool) {
 	events := a.events()
@@ -114,7 +84,7 @@ func (v *voice) leaveOut(p *media.Packet) {
 func (v *voice) write(p *media.Packet) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.started || v.held || v.track == nil {
+	if v.sealer == nil || v.held {
 		v.stream.LeaveOut(p)
 		return
 	}
@@ -139,62 +109,25 @@ func (v *voice) send(p *media.Packet) {
 		dtmf.Rescale(out[media.HeaderSize:], media.Rate, v.event.clock)
 	}
 	octets := uint64(len(out) - media.HeaderSize)
-	if v.sealer == nil && v.leave(out) || v.sealer != nil && v.seal(out) {
+	if out = v.sealer.RTP(out); out != nil && v.out(out) {
 		v.sent++
 		v.octets += octets
 	}
 }
 
-// seal sends a packet by ourselves.
-func (v *voice) seal(b []byte) bool {
-	if b = v.sealer.RTP(b); b == nil {
-		return false
-	}
-	_, err := v.socket.WriteToAddrPort(b, v.to)
-	return err == nil
-}
-
-// leave leaves a packet to pion.
-func (v *voice) leave(b []byte) bool {
-	v.header = rtp.Header{
-		Version:        2,
-		Marker:         b[1]&0x80 != 0,
-		PayloadType:    b[1] & 0x7f,
-		SequenceNumber: binary.BigEndian.Uint16(b[2:]),
-		Timestamp:      binary.BigEndian.Uint32(b[4:]),
-		SSRC:           v.stream.SSRC,
-	}
-	n, err := v.track.WriteRTP(&v.header, b[media.HeaderSize:])
-	return err == nil && n > 0
-}
-
-// report is what we said and heard, for the browser; nil: it has nothing from us
-// yet, and heard is empty too.
-func (v *voice) report(heard []rtcp.ReceptionReport, now time.Time) []rtcp.Packet {
+// report tells the browser what we said, and what we heard of it; nothing where it has
+// nothing from us yet, and heard is empty too.
+func (v *voice) report(heard []rtcp.ReceptionReport, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.started || v.track == nil || v.sent == 0 && heard == nil {
-		return nil
+	if v.sealer == nil || v.sent == 0 && heard == nil {
+		return
 	}
-	return []rtcp.Packet{v.stream.Report(v.sent, v.octets, heard, now), rtcp.NewCNAMESourceDescription(v.stream.SSRC, cname)}
+	b, err := rtcp.Marshal([]rtcp.Packet{v.stream.Report(v.sent, v.octets, heard, now), rtcp.NewCNAMESourceDescription(v.stream.SSRC, cname)})
+	if err != nil {
+		return
+	}
+	if b = v.sealer.RTCP(b); b != nil {
+		v.out(b) // if it is lost, the next one may arrive
+	}
 }
-
-// Bind is called by pion when the track may be sent.
-func (v *voice) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.track = c.WriteStream()
-	return c.CodecParameters()[0], nil
-}
-
-// Unbind is called by pion when it is over.
-func (v *voice) Unbind(webrtc.TrackLocalContext) error {
-	v.stop()
-	return nil
-}
-
-// ID, RID, StreamID and Kind name the track to pion; no browser sees them.
-func (*voice) ID() string                { return "audio" }
-func (*voice) RID() string               { return "" }
-func (*voice) StreamID() string          { return "cabline" }
-func (*voice) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }

@@ -1,13 +1,15 @@
-// Package webrtc is the audio of a browser: a media.Port over ICE and DTLS, which
-// pion does, and SRTP. It reads and writes the SDP itself and lets pion see
+// Package webrtc is the audio of a browser: a media.Port over ICE and DTLS, both of
+// which pion does, and SRTP. It reads and writes the SDP itself and lets pion see
 // no more of it than the transport needs. It knows nothing of SIP or of who is
 // calling whom, and it does not log.
 package webrtc
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -17,12 +19,12 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
 	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
@@ -41,7 +43,7 @@ const (
 	iceFailed       = 15 * time.Second
 	iceKeepalive    = 2 * time.Second
 
-	certificateLife = 10 * 365 * 24 * time.Hour // pion's own ends after a month, our process need not
+	certificateLife = 10 * 365 * 24 * time.Hour // our process need not end before
 )
 
 // Config is where browsers reach us.
@@ -67,8 +69,7 @@ type Browsers struct {
 	sieve       *sieve
 	settings    webrtc.SettingEngine
 	ours        []media.Codec
-	codecs      *webrtc.MediaEngine
-	certificate webrtc.Certificate
+	certificate tls.Certificate
 	fingerprint string // "sha-256 AB:CD:…"
 
 	quit, done chan struct{} // of the goroutine that reports
@@ -80,16 +81,12 @@ type Browsers struct {
 
 // Listen opens the port for browsers.
 func Listen(c Config) (*Browsers, error) {
-	b := &Browsers{clock: c.Clock, inband: c.InbandDigits, ports: make(map[*Port]struct{}), codecs: new(webrtc.MediaEngine)}
+	b := &Browsers{clock: c.Clock, inband: c.InbandDigits, ports: make(map[*Port]struct{})}
 	if b.ours = c.Codecs; len(b.ours) == 0 {
 		b.ours = []media.Codec{media.PCMA, media.PCMU}
 	}
 	if err := b.identify(); err != nil {
 		return nil, fmt.Errorf("make a certificate for browsers: %w", err)
-	}
-	pcma := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMA, ClockRate: media.Rate}
-	if err := b.codecs.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: pcma, PayloadType: 8}, webrtc.RTPCodecTypeAudio); err != nil {
-		return nil, fmt.Errorf("register %s: %w", pcma.MimeType, err)
 	}
 	if err := b.tune(c); err != nil {
 		return nil, err
@@ -127,32 +124,31 @@ func (b *Browsers) identify() error {
 	if err != nil {
 		return err
 	}
-	cert, err := webrtc.NewCertificate(key, x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "WebRTC"},
 		NotBefore:    time.Now().Add(-24 * time.Hour),
 		NotAfter:     time.Now().Add(certificateLife),
-	})
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return err
 	}
-	prints, err := cert.GetFingerprints()
+	digest, err := fingerprint.Fingerprint(&x509.Certificate{Raw: der}, crypto.SHA256)
 	if err != nil {
 		return err
 	}
-	b.certificate, b.fingerprint = *cert, prints[0].Algorithm+" "+prints[0].Value
+	b.certificate, b.fingerprint = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, "sha-256 "+strings.ToUpper(digest) // RFC 8122 §5
 	return nil
 }
 
-// tune sets pion up for one audio with few goroutines and little memory.
+// tune sets pion's ICE up.
 func (b *Browsers) tune(c Config) error {
 	s := &b.settings
 	s.LoggerFactory = quiet{}
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
-	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	s.DisableActiveTCP(true)
-	s.SetFireOnTrackBeforeFirstRTP(true) // or a goroutine would wait to look at the first packet
 	s.SetIncludeLoopbackCandidate(c.Addr.Addr().IsLoopback())
 	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
 	if !c.Addr.Addr().Is4() {
@@ -164,11 +160,6 @@ func (b *Browsers) tune(c Config) error {
 		return fmt.Errorf("list our network interfaces: %w", err)
 	}
 	s.SetNet(ours)
-	// As the client of DTLS we would change roles at the first re-INVITE, which
-	// Chrome takes for a new connection.
-	if err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
-		return fmt.Errorf("set the DTLS role: %w", err)
-	}
 	if !c.Public.IsValid() {
 		return nil
 	}
@@ -191,34 +182,6 @@ func (b *Browsers) Addr() netip.AddrPort {
 // Open makes a port for one browser's call. Close it when the call is over.
 func (b *Browsers) Open() (*Port, error) {
 	p := newPort(b)
-	settings := b.settings
-	settings.BufferFactory = p.streams
-	settings.SetDTLSServerHelloMessageHook(p.secrets.greet)
-	settings.SetDTLSKeyLogWriter(&p.secrets)
-	api := webrtc.NewAPI(
-		webrtc.WithMediaEngine(b.codecs),
-		webrtc.WithSettingEngine(settings),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{}), // no NACK, no reports: 20 ms are not worth repeating
-	)
-	var err error
-	p.pc, err = api.NewPeerConnection(webrtc.Configuration{
-		Certificates: []webrtc.Certificate{b.certificate},
-		BundlePolicy: webrtc.BundlePolicyMaxBundle,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open a browser's port: %w", err)
-	}
-	p.pc.OnConnectionStateChange(p.changed)
-	p.pc.OnICECandidate(p.found)
-	transceiver, err := p.pc.AddTransceiverFromTrack(&p.voice)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open a browser's port: %w", err), p.Close())
-	}
-	ssrc := uint32(transceiver.Sender().GetParameters().Encodings[0].SSRC)
-	p.voice.begin(ssrc)
-	p.ear.ssrc = ssrc
-	p.local = newLocal(ssrc, b.fingerprint, b.ours)
-
 	b.mu.Lock()
 	closed := b.closed
 	if !closed {
