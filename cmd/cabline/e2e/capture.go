@@ -34,22 +34,32 @@ func ReadCapture(r io.Reader) (frames []Frame, err error) {
 	}
 	for {
 		var record [16]byte
-		if _, err := io.ReadFull(r, record[:]); err != nil {
-			return frames, nil // the end, or the half record of a capture that was stopped
+		switch _, err := io.ReadFull(r, record[:]); {
+		case cut(err):
+			return frames, nil
+		case err != nil:
+			return nil, fmt.Errorf("capture: %w", err)
 		}
 		size := binary.LittleEndian.Uint32(record[8:])
 		if size > 1<<18 {
 			return nil, errCapture
 		}
 		packet := make([]byte, size)
-		if _, err := io.ReadFull(r, packet); err != nil {
+		switch _, err := io.ReadFull(r, packet); {
+		case cut(err):
 			return frames, nil
+		case err != nil:
+			return nil, fmt.Errorf("capture: %w", err)
 		}
 		if f, ok := frameOf(packet); ok {
 			frames = append(frames, f)
 		}
 	}
 }
+
+// cut is whether a capture ends here, perhaps with the half record of one that was
+// stopped. Any other error would pass for silence on the wire.
+func cut(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 func frameOf(packet []byte) (f Frame, ok bool) {
 	if len(packet) < 14+20 || binary.BigEndian.Uint16(packet[12:]) != 0x0800 {

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 var (
@@ -80,6 +83,22 @@ func TestWhatIsNoCaptureIsRefused(t *testing.T) {
 	for _, text := range []string{"", "pcapng", strings.Repeat("x", 100)} {
 		if _, err := ReadCapture(strings.NewReader(text)); err == nil {
 			t.Errorf("%.10q was read", text)
+		}
+	}
+}
+
+func TestACaptureThatIsCutShortIsReadAndOneThatCannotBeReadIsRefused(t *testing.T) {
+	bye := sipFrame(pbxAt, carrierAt, "BYE sip:x SIP/2.0\n\n")
+	one, two := capture(bye).Bytes(), capture(bye, bye).Bytes()
+	for size := len(one); size < len(two); size++ {
+		frames, err := ReadCapture(bytes.NewReader(two[:size]))
+		check(t, err)
+		if len(frames) != 1 {
+			t.Fatalf("%d frames in %d octets", len(frames), size)
+		}
+		broken := io.MultiReader(bytes.NewReader(two[:size]), iotest.ErrReader(errors.New("the disk")))
+		if _, err := ReadCapture(broken); err == nil {
+			t.Fatalf("an error after %d octets passes for the end", size)
 		}
 	}
 }
