@@ -167,7 +167,6 @@ func (f *fakeCarrier) wants(m *siptext.Message, what, got, want string) {
 // carrierCase is what is peculiar to a carrier.
 type carrierCase struct {
 	trunk string // the keys an owner writes
-	lines []string
 	at    string // where the config goes by the preset: the proxy, or the host
 
 	// Registration; uri empty: there is none.

@@ -196,9 +196,3 @@ func (p *tap) heard() Recording {
 	defer p.mu.Unlock()
 	return p.reel.Recording()
 }
-
-func (p *tap) keys() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.reel.Pressed()
-}

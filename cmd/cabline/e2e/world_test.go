@@ -62,6 +62,19 @@ func (w *world) phone(t *testing.T, opt Options) *Phone {
 	return p
 }
 
+// patience is for what takes a moment, however busy the machine is.
+const patience = time.Minute
+
+// until polls, for what has no event to wait for.
+func until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !f(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
+
 // within is more than anything here needs.
 func within(t *testing.T) context.Context {
 	t.Helper()

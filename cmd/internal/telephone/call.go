@@ -34,7 +34,6 @@ type Call struct {
 	sent    *siptext.Message // our last INVITE
 	status  []int            // of the responses to our INVITEs
 	ok      *siptext.Message
-	ack     *siptext.Message
 	settled chan struct{} // closed when the last message repeated has been answered
 	state   callState
 	byThem  bool
