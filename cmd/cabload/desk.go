@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +70,7 @@ func (d *desk) work() {
 		}
 		n, from, err := d.conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				continue
 			}
 			return // closed

@@ -50,7 +50,7 @@ func (s *Server) WebSocket() http.Handler {
 		if err != nil {
 			return // it has answered
 		}
-		defer conn.CloseNow()
+		defer func() { _ = conn.CloseNow() }()
 		place.limit(func() { _ = conn.CloseNow() })
 		if conn.Subprotocol() != "sip" {
 			_ = conn.Close(websocket.StatusPolicyViolation, `the subprotocol is "sip"`)

@@ -36,6 +36,7 @@ func (p *Phone) dialWeb(ctx context.Context) error {
 		}
 		return conn, err
 	}}
+	//nolint:bodyclose // the library: "You never need to close resp.Body yourself"
 	conn, _, err := websocket.Dial(ctx, fmt.Sprintf("ws://%s/ws", p.opt.Server), &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"sip"}})
 	if err != nil {
