@@ -17,12 +17,16 @@ func TestAKeyStillDownWhenSomebodyElseListensIsNotPassedOn(t *testing.T) {
 		now = now.Add(frame)
 		return r.Event(&p, now)
 	}
-	if !event('1', 100) || !event('1', 100) {
-		t.Fatal("a key was not passed on")
+	for range 2 {
+		if !event('1', 100) {
+			t.Fatal("a key was not passed on")
+		}
 	}
 	r.Moved()
-	if event('1', 100) || event('1', 100) {
-		t.Error("the rest of the key went to who listens now")
+	for range 2 {
+		if event('1', 100) {
+			t.Error("the rest of the key went to who listens now")
+		}
 	}
 	if !event('2', 2000) {
 		t.Error("the next key was not passed on")

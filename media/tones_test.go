@@ -130,12 +130,16 @@ func TestPressesInTheSound(t *testing.T) {
 func TestAnEventIsPassedOnUnlessItsKeyCameAnotherWay(t *testing.T) {
 	c := newCaller()
 	c.say('5', 5)
-	if c.event('5') || c.event('5') {
-		t.Error("the event of a key heard in the sound was passed on")
+	for range 2 {
+		if c.event('5') {
+			t.Error("the event of a key heard in the sound was passed on")
+		}
 	}
 	c.say(' ', 50)
-	if !c.event('5') || !c.event('5') {
-		t.Error("the next one was not")
+	for range 2 {
+		if !c.event('5') {
+			t.Error("the next one was not")
+		}
 	}
 	c.say(' ', 50)
 	c.receiver.Info('7', c.now)

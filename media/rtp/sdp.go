@@ -244,7 +244,7 @@ func find(lines []mediaLine, want Security, ours []codec) (party, error) {
 		})
 		switch {
 		case len(p.codecs) == 0:
-			problem = cmp.Or(problem, error(ErrNoCodec))
+			problem = cmp.Or(problem, ErrNoCodec)
 		case len(p.crypto) > 0:
 			return p, nil
 		case insists || want == SRTPRequired:
@@ -254,7 +254,7 @@ func find(lines []mediaLine, want Security, ours []codec) (party, error) {
 		}
 	}
 	if plain.codecs == nil {
-		return party{}, cmp.Or(problem, error(ErrNoCodec))
+		return party{}, cmp.Or(problem, ErrNoCodec)
 	}
 	return plain, nil
 }

@@ -141,7 +141,7 @@ func (l *Leg) fail(why error) {
 // where the peer does not know that.
 func (l *Leg) refresh() {
 	l.mu.Lock()
-	method := wire.RequestMethod(wire.UPDATE)
+	method := wire.UPDATE
 	if !l.updates {
 		method = wire.INVITE
 	}

@@ -67,7 +67,7 @@ func (p *Phone) mark(m *siptext.Message) {
 	if p.opt.Number != "" {
 		asserted = fmt.Sprintf("%q <sip:%s@%s>", canary, p.opt.Number, p.self.Addr())
 	}
-	for _, h := range []siptext.Header{
+	m.Headers = append(m.Headers, []siptext.Header{
 		{Name: "X-Canary", Value: canary}, {Name: "Subject", Value: canary}, {Name: "User-Agent", Value: "phone " + canary},
 		{Name: "Server", Value: canary}, {Name: "Organization", Value: canary}, {Name: "Call-Info", Value: uri + ";purpose=card"},
 		{Name: "P-Asserted-Identity", Value: asserted}, {Name: "P-Preferred-Identity", Value: asserted},
@@ -80,9 +80,7 @@ func (p *Phone) mark(m *siptext.Message) {
 		{Name: "Call-Info", Value: uri + ";purpose=icon"}, {Name: "Identity", Value: base64.StdEncoding.EncodeToString([]byte(canary))}, {Name: "User-to-User", Value: hex.EncodeToString([]byte(canary)) + ";encoding=hex"},
 		{Name: "Reason", Value: `Q.850;cause=16;text="` + canary + `"`}, {Name: "Warning", Value: `399 host "` + canary + `"`},
 		{Name: "X-Base64", Value: base64.StdEncoding.EncodeToString([]byte(canary))},
-	} {
-		m.Headers = append(m.Headers, h)
-	}
+	}...)
 	for i, h := range m.Headers {
 		if h.Name == "From" && m.IsRequest() && h.Value[0] == '<' {
 			m.Headers[i].Value = `"` + canary + `" ` + h.Value
