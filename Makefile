@@ -101,8 +101,11 @@ prompts:
 	testdata/install.sh prompts
 	go run ./prompts/render
 
+# What is built with tags is looked at with them, and what is built without too.
+LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 lint:
-	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+	$(LINT)
+	$(LINT) --build-tags 'e2e,$(TAGS)'
 
 clean:
 	rm -rf bin $(WEB)/node_modules $(WEB)/build $(BROWSER)/node_modules
