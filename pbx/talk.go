@@ -51,7 +51,9 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 		case wish != nil:
 			return wish
 		case claimed != nil:
-			claimed.other <- c.give(map[bool]Leg{true: b, false: a}[claimed.with == a])
+			other := map[bool]Leg{true: b, false: a}[claimed.with == a]
+			claimed.taken(other)
+			claimed.other <- c.give(other)
 			return nil
 		}
 	}

@@ -57,7 +57,7 @@ func (s *Switchboard) handOver(ctx context.Context, call *Call, party, operator 
 	who := whoIs(call, operator)
 	if to.Instead != nil {
 		call.step(who + " joins two calls")
-		next, err := s.talks.claim(ctx, to.Instead)
+		next, err := s.talks.claim(ctx, to.Instead, func(leg Leg) { s.desk.occupy(leg.Record().Operator, call.cdr.ID) })
 		if err != nil {
 			return nil, err
 		}
@@ -125,6 +125,7 @@ type openTalk struct {
 // claim asks a talk for the one who talks with a leg.
 type claim struct {
 	with  Leg
+	taken func(Leg)    // is called before the other one leaves their call: a colleague is free at no moment
 	other chan<- given // has room for one; told at once
 }
 
@@ -152,7 +153,7 @@ func (t *talks) add(a, b Leg) (claims <-chan claim, shut func()) {
 }
 
 // claim takes the one who talks with a leg out of that talk.
-func (t *talks) claim(ctx context.Context, with Leg) (given, error) {
+func (t *talks) claim(ctx context.Context, with Leg, taken func(Leg)) (given, error) {
 	t.mu.Lock()
 	talk := t.open[with]
 	t.mu.Unlock()
@@ -161,7 +162,7 @@ func (t *talks) claim(ctx context.Context, with Leg) (given, error) {
 	}
 	other := make(chan given, 1)
 	select {
-	case talk.claims <- claim{with, other}:
+	case talk.claims <- claim{with, taken, other}:
 		return <-other, nil
 	case <-talk.over:
 		return given{}, ErrUnreachable

@@ -230,6 +230,49 @@ func TestAnOperatorJoinsTheirTwoCalls(t *testing.T) {
 	}
 }
 
+// A phone takes its time to confirm what became of its REFER. The colleague has the
+// client by then, and is not free for another.
+func TestAColleagueWhoIsGivenAClientIsNotRungForTheNextInLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, boris := office()
+		s.board.SetOperators([]pbx.Operator{{Login: "anna"}, {Login: "boris"}})
+		s.board.SetOnline("boris", false)
+		second, next, rung := pbxtest.NewOperator("anna"), pbxtest.NewLeg("+79035550001"), 0
+		s.dialer.Phones["boris"] = func(ctx context.Context) (pbx.Leg, error) {
+			if rung++; rung > 1 {
+				return pbxtest.Rings(ctx)
+			}
+			return pbxtest.Answers(time.Second, boris, nil)(ctx)
+		}
+		s.dialer.Phones["anna"] = pbxtest.Answers(time.Second, s.anna, func(anna *pbxtest.Leg) {
+			time.Sleep(10 * time.Second)
+			anna.Hold(true)
+			s.board.SetOnline("boris", true)
+			go s.board.Incoming(t.Context(), second, pbx.Arrival{Operator: "anna", Desk: "boris"})
+			time.Sleep(10 * time.Second)
+			go s.board.Incoming(t.Context(), next, pbx.Arrival{From: "+79035550001", To: ourLine, Trunk: "carrier"})
+			time.Sleep(10 * time.Second)
+			s.board.SetReady("anna", false)
+			reported := anna.Refer(pbx.Referral{Instead: second, Report: func(context.Context, error) { time.Sleep(2 * time.Second) }})
+			if err := <-reported; err != nil {
+				t.Error("reported", err)
+			}
+			time.Sleep(20 * time.Second)
+			hear(t, s.client, boris)
+			if got := states(s); got != "anna free, boris talking" || rung > 1 || len(s.board.Waiting()) != 1 {
+				t.Errorf("%s, who was rung %d times; %d wait", got, rung, len(s.board.Waiting()))
+			}
+			next.Leave()
+			s.client.Leave()
+		})
+		s.board.Incoming(t.Context(), s.client, pbx.Arrival{From: "+79035550000", To: ourLine, Trunk: "carrier"})
+		synctest.Wait()
+		if got := states(s); got != "anna free, boris free" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestTwoCallsThatCannotBeJoinedStayAsTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := office()

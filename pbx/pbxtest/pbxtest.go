@@ -82,7 +82,13 @@ func (l *Leg) Refer(to pbx.Referral) <-chan error {
 		defer l.mu.Unlock()
 		l.toldRinging++
 	}
-	to.Report = func(_ context.Context, err error) { reported <- err }
+	confirm := to.Report
+	to.Report = func(ctx context.Context, err error) {
+		if confirm != nil {
+			confirm(ctx, err)
+		}
+		reported <- err
+	}
 	l.referrals <- to
 	return reported
 }
