@@ -19,13 +19,11 @@ var errOdd = errors.New("port is odd")
 // free too.
 const kernelTries = 64
 
-// pair is an even RTP port of a range, RTCP on the next, and who was last
-// heard there: a party who did not notice that the call is over must not be
-// heard in the next one. The same phone in a new call is another source (RFC
-// 3550 §8.1).
+// pair is an even RTP port of a range, RTCP on the next, and who was heard there:
+// those may speak on, and must not be heard in the next call.
 type pair struct {
 	port   uint16
-	former speaker
+	former []speaker
 }
 
 // pairs is the free pairs of a range. They go round from a random start: the

@@ -141,7 +141,7 @@ func (p *Port) release() {
 	p.tx.rtp.Close()
 	p.tx.rtcp.Close()
 	if p.relay.pairs != nil {
-		p.pair.former = p.rx.last()
+		p.pair.former = p.rx.remember(time.Now())
 		p.relay.pairs.give(p.pair)
 	}
 }

@@ -43,25 +43,14 @@ type rx struct {
 
 	divider media.Divider
 	near    netip.Addr     // where its signalling comes from
-	former  speaker        // who was heard here in the last call
+	former  []speaker      // who was heard here in calls before
+	mark    mark           // how far the party's audio has come
 	left    netip.AddrPort // where it was heard before its SDP said another address …
 	moved   time.Time      // … which was then
 	dropped uint64
 	control netip.AddrPort // where the party takes RTCP
 	mux     bool           // … at the port of RTP
 	peer    peerReport
-}
-
-// speaker is who was heard: from where, and as which source.
-type speaker struct {
-	at     netip.AddrPort
-	heard  bool // it was, else it should have been
-	source uint32
-}
-
-// is says whether a packet may be the speaker's.
-func (s speaker) is(from netip.AddrPort, b []byte) bool {
-	return from == s.at && (!s.heard || sourceOf(b) == s.source)
 }
 
 // underWay is for how long after a new SDP packets may come that were said before
@@ -93,6 +82,9 @@ func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	p.follow(from)
+	if k := r.kinds[payloadType]; k != event && k != fullEvent {
+		r.mark.note(&r.packet, now)
+	}
 	r.name(payloadType)
 	r.packet.At = now
 	r.reception.Take(&r.packet, now)
@@ -154,14 +146,17 @@ func (r *rx) name(payloadType uint8) {
 
 // takes says whether a packet is taken from an address. r.mu is held.
 func (r *rx) takes(b []byte, from netip.AddrPort, now time.Time) bool {
+	if r.isFormer(b, from, now) {
+		return false
+	}
 	if r.latched && from == r.from || from == r.agreed {
 		return true
 	}
 	host := from.Addr()
-	switch {
-	case r.latching == LatchOff, r.former.is(from, b):
+	switch r.latching {
+	case LatchOff:
 		return false
-	case r.latching == LatchAlways:
+	case LatchAlways:
 		return true
 	}
 	// Who is heard where it was before may have moved, its last packets being under
@@ -182,11 +177,4 @@ func (p *Port) follow(from netip.AddrPort) {
 		r.control = netip.AddrPortFrom(from.Addr(), from.Port()+1)
 	}
 	p.tx.redirect(from)
-}
-
-// last is who was heard last, or should have been.
-func (r *rx) last() speaker {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return speaker{r.from, r.latched, r.packet.Source}
 }
