@@ -72,6 +72,7 @@ func (r *report) step(t talks) {
 		for _, bare := range r.Bare {
 			r.print("%6d %9d %6d %5d %11.2f %7s %9.3f %9.3f %9.2f   a bare relay %24.0f%%\n", bare.Calls, bare.Received, bare.Lost,
 				bare.Duplicated, bare.CPUPacket, "1", bare.P50, bare.P99, bare.Max, 100*bare.CPU.Foreign/bare.Seconds)
+			r.lost(bare)
 		}
 	}
 	r.Talks = append(r.Talks, t)
@@ -80,8 +81,16 @@ func (r *report) step(t talks) {
 	if t.Reordered+t.Strayed > 0 || t.Crossed > 0 {
 		r.print("       %d packets out of order, %d in another call; %d calls crossed\n", t.Reordered, t.Strayed, t.Crossed)
 	}
+	r.lost(t)
 	if t.ToolDropped+t.ToolRefused > 0 || t.ToolLate > 10 {
 		r.print("       doubtful: this tool lost %d, could not send %d, was up to %.0f ms late\n", t.ToolDropped, t.ToolRefused, t.ToolLate)
+	}
+}
+
+// lost says who lost packets, if any were.
+func (r *report) lost(t talks) {
+	if t.Lost > 0 {
+		r.print("       %d lost; %s\n", t.Lost, t.Drops)
 	}
 }
 
@@ -209,6 +218,7 @@ func (r *report) flood(ctx context.Context, b bench, f flood) error {
 	r.print("\n%d messages of strangers in %.0f s from %d addresses; answered: %s\n", got.Sent, got.Seconds, f.Sources, causeList(got.Answers))
 	r.print("%d bans; %d messages dropped\n", got.Bans, got.Dropped)
 	r.print("%d live calls: %d packets of %d lost, p99 %.2f ms\n", f.Calls, got.Talks.Lost, got.Talks.Sent, got.Talks.P99)
+	r.lost(got.Talks)
 	if got.Talks.ToolDropped+got.Talks.ToolRefused > 0 || got.Talks.ToolLate > 10 {
 		r.print("doubtful: this tool lost %d, could not send %d, was up to %.0f ms late\n", got.Talks.ToolDropped, got.Talks.ToolRefused, got.Talks.ToolLate)
 	}

@@ -31,6 +31,8 @@ type talks struct {
 	ToolDropped uint64  `json:"tool_dropped"`
 	ToolRefused uint64  `json:"tool_refused"`
 	ToolLate    float64 `json:"tool_late_ms"`
+
+	Drops drops `json:"drops"`
 }
 
 const (
@@ -104,6 +106,10 @@ func (b bench) complete(ctx context.Context, out *caller, in *callee, e *engine,
 
 // measure takes one window.
 func (b bench) measure(ctx context.Context, e *engine, n int, length time.Duration) (talks, error) {
+	blame, err := b.blame(e)
+	if err != nil {
+		return talks{}, err
+	}
 	stop, err := watch(b.PID)
 	if err != nil {
 		return talks{}, err
@@ -124,6 +130,9 @@ func (b bench) measure(ctx context.Context, e *engine, n int, length time.Durati
 		return talks{}, err
 	}
 	e.do(func() { e.result(&t) })
+	if t.Drops, err = blame(t.Lost - min(t.Lost, t.ToolRefused)); err != nil {
+		return talks{}, err
+	}
 	if t.Received > 0 {
 		t.CPUPacket = used.PBX * 1e6 / float64(t.Received)
 	}
