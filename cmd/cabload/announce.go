@@ -31,6 +31,8 @@ type announced struct {
 
 	ToolDropped uint64  `json:"tool_dropped"`
 	ToolLate    float64 `json:"tool_late_ms"`
+
+	Drops drops `json:"drops"`
 }
 
 const (
@@ -107,6 +109,10 @@ func (b bench) announce(ctx context.Context, n int, rate float64, length time.Du
 
 // attend measures a window without keys.
 func (b bench) attend(ctx context.Context, e *engine, r *announced, length time.Duration) error {
+	blame, err := b.blame(e)
+	if err != nil {
+		return err
+	}
 	stop, err := watch(b.PID)
 	if err != nil {
 		return err
@@ -129,7 +135,8 @@ func (b bench) attend(ctx context.Context, e *engine, r *announced, length time.
 		r.CPUPacket = r.CPU.PBX * 1e6 / float64(r.Packets)
 	}
 	r.Missing = max(0, int(r.Seconds*1000/phases)*r.Calls-int(r.Packets))
-	return nil
+	r.Drops, err = blame(uint64(r.Missing))
+	return err
 }
 
 // pressAll has every caller press once, evenly spread, and waits for what comes.

@@ -142,6 +142,9 @@ func (r *report) announce(ctx context.Context, b bench, o *options, callers []in
 		r.Announced = append(r.Announced, a)
 		r.print("%7d %9d %8d %11.2f %9.2f %9.2f %10.1f %10.1f %9.1f %9.1f %7.0f%%\n", a.Calls, a.Packets, a.Missing, a.CPUPacket,
 			a.LateP99, a.LateMax, a.FirstP50, a.FirstP99, a.KeyP50, a.KeyP99, 100*a.CPU.Foreign/a.Seconds)
+		if a.Missing > 0 {
+			r.print("        %d missing; %s\n", a.Missing, a.Drops)
+		}
 		if a.Mute+a.Unheard > 0 {
 			r.print("        %d callers heard nothing; the key of %d did nothing\n", a.Mute, a.Unheard)
 		}
