@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/netip"
 	"time"
 
@@ -52,7 +53,8 @@ type Config struct {
 	unproven   time.Duration // that a connection lives on which nobody has shown who they are; 30 s
 	backOff    time.Duration // after the first failure to register; 2 s
 
-	find func(context.Context, locate.Target) (locate.Found, error) // in the DNS
+	find func(context.Context, locate.Target) (locate.Found, error)               // in the DNS
+	dial func(ctx context.Context, from *net.Dialer, to string) (net.Conn, error) // over TCP
 }
 
 // Listen is one address to receive SIP on.
@@ -212,6 +214,11 @@ func (c Config) withDefaults() Config {
 	}
 	if c.find == nil {
 		c.find = (&locate.Resolver{Servers: c.DNS}).Find
+	}
+	if c.dial == nil {
+		c.dial = func(ctx context.Context, from *net.Dialer, to string) (net.Conn, error) {
+			return from.DialContext(ctx, "tcp", to)
+		}
 	}
 	if c.backOff == 0 {
 		c.backOff = 2 * time.Second

@@ -3,7 +3,6 @@ package sip
 import (
 	"errors"
 	"strings"
-	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
@@ -39,40 +38,6 @@ func (l *Leg) belongs(req *wire.Request) bool {
 	e := l.forks[tag]
 	rings := l.state == calling && e != nil && e.rseq != 0 // RFC 3262 §4: a reliable response makes a dialog
 	return string(*req.CallID()) == l.callID && (tag == l.remoteTag || rings)
-}
-
-// overtaking is how long a request waits for those numbered before it: sipgo
-// hands messages over in goroutines of their own, in any order.
-const overtaking = 20 * time.Millisecond
-
-// inTurn takes the number of a request; a number that was there already, or
-// comes after a higher one, is refused (RFC 3261 §12.2.2). The lock is held, and
-// given away while it waits.
-func (l *Leg) inTurn(req *wire.Request) bool {
-	seq := req.CSeq().SeqNo
-	if last := *l.count(req); last != 0 && seq > last+1 { // gaps are allowed, so this only waits
-		l.mu.Unlock()
-		time.Sleep(overtaking)
-		l.mu.Lock()
-	}
-	last := l.count(req)
-	if *last != 0 && seq <= *last {
-		return false
-	}
-	*last = seq
-	return true
-}
-
-// count is the number of the last request of theirs; each branch of a fork has its
-// own (RFC 3261 §12.2.2). The lock is held.
-func (l *Leg) count(req *wire.Request) *uint32 {
-	if l.state == calling {
-		tag, _ := req.From().Params.Get("tag")
-		if e := l.forks[tag]; e != nil {
-			return &e.remoteSeq
-		}
-	}
-	return &l.remoteSeq
 }
 
 // repeated recognises the last INVITE of the dialog when it comes again after

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -367,31 +366,6 @@ func TestAKeyInAnINFOIsHeard(t *testing.T) {
 	if _, got := port.told(); got != "5#*#D" {
 		t.Errorf("heard %q", got)
 	}
-}
-
-func TestARequestThatOvertookTheOneBeforeItWaitsForIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		numbered := func(n uint32) *wire.Request {
-			req := wire.NewRequest(wire.INFO, wire.Uri{})
-			req.AppendHeader(&wire.CSeqHeader{SeqNo: n, MethodName: wire.INFO})
-			return req
-		}
-		l := &Leg{dialog: dialog{remoteSeq: 1}}
-		inTurn := func(n uint32) bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.inTurn(numbered(n))
-		}
-		third := make(chan bool)
-		go func() { third <- inTurn(3) }()
-		synctest.Wait()
-		if !inTurn(2) || !<-third {
-			t.Error("refused")
-		}
-		if inTurn(2) {
-			t.Error("taken twice")
-		}
-	})
 }
 
 func TestMethodsWeDoNotTakePartInAreRefused(t *testing.T) {

@@ -39,18 +39,19 @@ type Leg struct {
 
 	mu sync.Mutex // guards all below
 	dialog
-	state     state
-	arrival   *arrival      // until it is answered or refused
-	pending   *accepted     // our 200 that waits for its ACK
-	lastOK    uint32        // number of the last INVITE of theirs we answered so
-	acked     bool          // the first ACK came, or went
-	inviting  bool          // a re-INVITE of ours is under way
-	placed    bool          // the call is ours, and so the Call-ID
-	proof     []wire.Header // the credentials of our last INVITE
-	redirects int           // how often it was sent on
-	plain     bool          // the peer has refused our encryption
-	forks     map[string]*early
-	heardFrom string // the branch whose early answer the audio has
+	state      state
+	arrival    *arrival      // until it is answered or refused
+	pending    *accepted     // our 200 that waits for its ACK
+	lastOK     uint32        // number of the last INVITE of theirs we answered so
+	acked      bool          // the first ACK came, or went
+	inviting   bool          // a re-INVITE of ours is under way
+	placed     bool          // the call is ours, and so the Call-ID
+	proof      []wire.Header // the credentials of our last INVITE
+	redirects  int           // how often it was sent on
+	plain      bool          // the peer has refused our encryption
+	forks      map[string]*early
+	overtakers []*overtaker // requests of theirs that wait for their turn, by number
+	heardFrom  string       // the branch whose early answer the audio has
 	session
 	referring bool          // a REFER of theirs is under way
 	held      bool          // we are on hold

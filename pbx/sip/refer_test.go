@@ -13,7 +13,12 @@ import (
 // called is the talk of a phone that was called: its own requests in it.
 func (p *phone) called(b *bench, to pbx.Endpoint) (*talk, pbx.Leg) {
 	p.t.Helper()
-	done := b.dial(context.Background(), to)
+	return p.answers(b.dial(context.Background(), to))
+}
+
+// answers is called where the call is under way.
+func (p *phone) answers(done <-chan dialed) (*talk, pbx.Leg) {
+	p.t.Helper()
 	invite := p.want("INVITE")
 	tag := fmt.Sprint("far", serial.Add(1))
 	p.pickUp(invite, tag)

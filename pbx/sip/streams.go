@@ -270,7 +270,7 @@ func (s *Server) open(ctx context.Context, network string, to netip.AddrPort, wh
 	if d := s.doorFor(network, to.Addr()); d != nil && !d.addr().Addr().IsUnspecified() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.addr().Addr(), 0)) // carriers know us by it
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", to.String())
+	conn, err := s.cfg.dial(ctx, &dialer, to.String())
 	if err != nil {
 		return err
 	}
