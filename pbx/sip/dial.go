@@ -370,24 +370,6 @@ func (d *dialog) reach(res *wire.Response) error {
 	return nil
 }
 
-// ack acknowledges a 2xx to the INVITE with number seq, with the credentials of
-// that (RFC 3261 §13.2.2.4). The lock is held, and so the DNS is not waited for.
-func (l *Leg) ack(seq uint32) {
-	if !l.server.connected(l.path) {
-		return
-	}
-	ctx, p, ack := context.WithoutCancel(l.ctx), l.path, l.compose(wire.ACK, seq)
-	for _, h := range l.proof {
-		ack.AppendHeader(h)
-	}
-	send := func() { l.server.sendACK(ctx, p, ack) }
-	if l.server.names.knows(ack) {
-		send()
-	} else {
-		l.server.work.Go(send)
-	}
-}
-
 // strayResponse is a response no transaction waits for. A 2xx is repeated
 // because our ACK was lost, or comes from another branch of a fork, or after we
 // gave up (RFC 3261 §13.2.2.4).

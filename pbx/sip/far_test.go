@@ -3,30 +3,61 @@ package sip
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 )
 
 // farNet has carriers made of memory, which a server finds over TCP. With it a
 // whole server runs in a bubble of synctest, where no time passes but what all wait
-// for.
+// for; and a carrier can be gone, so that connecting to it takes as long as a test
+// wants.
 type farNet struct {
-	t      *testing.T
-	opened map[string]chan *phone // connections, by the address they lead to
+	t  *testing.T
+	mu sync.Mutex // guards all below
+	at map[string]*farEnd
 }
+
+// farEnd is what is at an address.
+type farEnd struct {
+	tried  chan struct{} // somebody connects
+	opened chan *phone   // connections
+	gone   chan struct{} // closed when it is there again; nil: it is there
+}
+
+func newFarNet(t *testing.T) *farNet { return &farNet{t: t, at: map[string]*farEnd{}} }
 
 // startFar runs a server whose trunks lead to carriers in memory, at their targets.
 func startFar(t *testing.T, trunks ...Trunk) (*bench, *farNet) {
 	t.Helper()
-	n := &farNet{t: t, opened: map[string]chan *phone{}}
+	n := newFarNet(t)
 	b := startAlone(t, answerAll, func(c *Config) {
 		c.Listen, c.Trunks, c.dial = nil, nil, n.dial
 		for _, trunk := range trunks {
 			trunk.Transport = "tcp"
 			c.Trunks = append(c.Trunks, trunk)
-			n.opened[trunk.Target] = make(chan *phone, 10)
 		}
 	}, nil)
 	return b, n
+}
+
+func (n *farNet) end(at string) *farEnd {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.at[at]
+	if e == nil {
+		e = &farEnd{tried: make(chan struct{}, 10), opened: make(chan *phone, 10)}
+		n.at[at] = e
+	}
+	return e
+}
+
+// leave has whoever connects to an address wait until back is called.
+func (n *farNet) leave(at string) (back func()) {
+	gone := make(chan struct{})
+	n.end(at).gone = gone
+	back = sync.OnceFunc(func() { close(gone) })
+	n.t.Cleanup(back)
+	return back
 }
 
 // dial is Config.dial.
@@ -35,14 +66,21 @@ func (n *farNet) dial(_ context.Context, _ *net.Dialer, to string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
+	e := n.end(to)
+	e.tried <- struct{}{}
+	if e.gone != nil {
+		<-e.gone
+	}
 	near := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(serial.Add(1))}
 	theirs, ours := net.Pipe()
-	n.opened[to] <- stream(n.t, innerConn{theirs, far, near})
+	e.opened <- stream(n.t, innerConn{theirs, far, near})
 	return innerConn{ours, near, far}, nil
 }
 
 // carrier is the next connection to the carrier at an address.
 func (n *farNet) carrier(at string) *phone {
 	n.t.Helper()
-	return wait(n.t, "connection to "+at, n.opened[at])
+	e := n.end(at)
+	wait(n.t, "try to connect to "+at, e.tried)
+	return wait(n.t, "connection to "+at, e.opened)
 }

@@ -136,13 +136,19 @@ func (g *gateways) all(ctx context.Context) ([]locate.Hop, error) {
 	return slices.Clone(g.found.Hops), nil
 }
 
-// await waits so long for the first answer.
+// await waits so long for the first answer. One that is there counts, though ctx
+// has ended.
 func (g *gateways) await(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the DNS did not say within %s where %s is", limit, g.target.Host))
-	defer cancel()
 	g.mu.Lock()
 	known := g.known
 	g.mu.Unlock()
+	select {
+	case <-known:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the DNS did not say within %s where %s is", limit, g.target.Host))
+	defer cancel()
 	select {
 	case <-known:
 		return nil

@@ -44,6 +44,7 @@ type Leg struct {
 	pending    *accepted     // our 200 that waits for its ACK
 	lastOK     uint32        // number of the last INVITE of theirs we answered so
 	acked      bool          // the first ACK came, or went
+	acking     chan struct{} // closed when the ACK that waits has gone; nil: none waits
 	inviting   bool          // a re-INVITE of ours is under way
 	placed     bool          // the call is ours, and so the Call-ID
 	proof      []wire.Header // the credentials of our last INVITE
@@ -253,6 +254,7 @@ func (l *Leg) sendBye(why error) {
 func (l *Leg) deliver(seq uint32, compose func(seq uint32) *wire.Request) *wire.Response {
 	deadline := time.Now().Add(64 * wire.T1)
 	pass := l.logIn()
+	l.letACKGoFirst()
 	for again := false; l.reachable(deadline); {
 		l.mu.Lock()
 		req, p := compose(seq), l.path

@@ -72,21 +72,6 @@ func (n *namedPeers) asked(x *named, wait time.Duration) {
 	x.asking, x.until = false, time.Now().Add(wait)
 }
 
-// knows says whether it was found before where a request goes.
-func (n *namedPeers) knows(req *wire.Request) bool {
-	target, err := targetOf(req)
-	if err != nil {
-		return true // nothing to ask
-	}
-	if _, err := netip.ParseAddr(target.Host); err == nil {
-		return true
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	found := n.each[target]
-	return found != nil && found.count() > 0
-}
-
 // targetOf is where a request goes; port 0: it names none.
 func targetOf(req *wire.Request) (locate.Target, error) {
 	host, port, err := net.SplitHostPort(req.Destination())

@@ -144,21 +144,24 @@ func (s *Server) send(ctx context.Context, p path, req *wire.Request) (*wire.Cli
 }
 
 // sendACK sends an ACK, which has no transaction. Lost, it is sent again when
-// the 2xx comes again.
-func (s *Server) sendACK(ctx context.Context, p path, ack *wire.Request) {
-	if s.reach(ctx, p, ack) != nil {
-		return
+// the 2xx comes again. ctx ends only the look-up and the connecting; the error says
+// that it did, or that there is no way.
+func (s *Server) sendACK(ctx context.Context, p path, ack *wire.Request) error {
+	if err := s.reach(ctx, p, ack); err != nil {
+		return err
 	}
 	conn, err := s.transport.ClientRequestConnection(ctx, ack)
 	if err != nil {
-		return
+		return err
 	}
 	_ = conn.WriteMsg(ack)
 	_, _ = conn.TryClose()
+	return nil
 }
 
 // reach makes a request ready to be sent: its destination is an address, and
-// there is a connection to it.
+// there is a connection to it. Where ctx has ended it waits for neither: they have
+// to be there.
 func (s *Server) reach(ctx context.Context, p path, req *wire.Request) error {
 	target, err := targetOf(req)
 	if err != nil {
