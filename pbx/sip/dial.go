@@ -117,10 +117,13 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 	l.mu.Lock()
 	l.sdp = sdp
 	l.mu.Unlock()
-	pass := l.logIn()
+	pass, still := l.logIn(), newHush(cmp.Or(l.silence, patience()))
 	for {
 		req, p := l.composeInvite(extra, &pass)
-		tx, err := l.server.send(ctx, p, req)
+		still.begin()
+		connecting, cancel := context.WithTimeoutCause(ctx, still.left, fmt.Errorf("no connection within %s", still.limit))
+		tx, err := l.server.send(connecting, p, req)
+		cancel()
 		if err != nil {
 			if !errors.Is(err, errTold) {
 				err = fmt.Errorf("%w: %w", errDead, err)
@@ -130,7 +133,7 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 			return err
 		}
 		tx.OnRetransmission(l.server.strayResponse)
-		again, err := l.wait(ctx, req, tx, &pass)
+		again, err := l.wait(ctx, req, tx, &pass, still)
 		if !again {
 			return err
 		}
@@ -163,17 +166,20 @@ func (l *Leg) composeInvite(extra []wire.Header, pass *login) (*wire.Request, pa
 
 // wait reads the answers to the INVITE. again is true where it asks for a
 // password that pass has now, or for another number.
-func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pass *login) (again bool, why error) {
-	limit := cmp.Or(l.silence, patience())
-	silence := time.NewTimer(limit)
+func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pass *login, still *hush) (again bool, why error) {
+	silence := time.NewTimer(still.rest())
 	defer silence.Stop()
 	heard, rang := false, false
 	for {
 		res, why := next(ctx, tx, silence.C)
+		if res != nil {
+			silence.Stop()
+			still.end()
+		}
 		switch {
 		case why != nil:
 			if errors.Is(why, errDead) {
-				why = fmt.Errorf("no answer to INVITE within %s: %w: %w", limit, pbx.ErrUnreachable, why)
+				why = fmt.Errorf("no answer to INVITE within %s: %w: %w", still.limit, pbx.ErrUnreachable, why)
 			}
 			l.mu.Lock()
 			l.finish(why)
@@ -195,7 +201,6 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			return false, why
 		case res.IsProvisional():
 			heard, rang = true, rang || res.StatusCode > wire.StatusTrying
-			silence.Stop()
 			if res.StatusCode == wire.StatusRinging && l.ringing != nil {
 				l.ringing()
 			}
