@@ -45,7 +45,7 @@ func TestAReINVITEIsAnsweredWithTheAudiosAnswer(t *testing.T) {
 		if again := k.wantAgain("SIP/2.0 200"); again != ok {
 			t.Errorf("repeated as\n%s", again)
 		}
-		time.Sleep(wire.Timer_L / 2)
+		k.silent(wire.Timer_L / 2) // but for repetitions
 	}
 	if got, _ := port.told(); len(got) != 2 {
 		t.Errorf("the audio was shown a repetition: %q", got)
