@@ -21,7 +21,7 @@ import (
 type drops struct {
 	Exchange uint64 `json:"exchange"` // at its sockets, those of SIP and RTCP too
 	Tool     uint64 `json:"tool"`     // at this tool's sockets of RTP
-	Rest     uint64 `json:"rest"`     // at neither: by the exchange itself, on the way, or not read yet
+	Rest     uint64 `json:"rest"`     // at neither: by the exchange itself, on the way, or later than we wait
 	Blind    bool   `json:"exchange_unknown,omitempty"`
 }
 

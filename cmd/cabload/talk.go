@@ -36,8 +36,9 @@ type talks struct {
 }
 
 const (
-	settling = 2 * time.Second // before a measured window
-	arriving = time.Second     // for the last packets, behind it
+	settling = 2 * time.Second  // before a measured window
+	arriving = time.Second      // for the last packets, behind it …
+	overdue  = 10 * time.Second // … as long as some of them do arrive
 )
 
 // talk brings the number of calls up step by step and measures each step. RSS
@@ -126,7 +127,7 @@ func (b bench) measure(ctx context.Context, e *engine, n int, length time.Durati
 	if t.RSS, err = b.PID.memory(); err != nil {
 		return talks{}, err
 	}
-	if err := pause(ctx, arriving); err != nil {
+	if err := e.awaitLast(ctx); err != nil {
 		return talks{}, err
 	}
 	e.do(func() { e.result(&t) })
@@ -148,6 +149,23 @@ func (e *engine) open(length time.Duration) {
 	}
 	e.window = window{from: now.UnixNano(), until: now.Add(length).UnixNano(), dropped: e.dropped(),
 		delays: make([]uint32, 0, len(e.streams)*packets)}
+}
+
+// awaitLast waits for what is still under way, and on a machine that is too busy lies
+// unread in a socket for seconds: that is late, and not lost.
+func (e *engine) awaitLast(ctx context.Context) error {
+	late := time.Now().Add(overdue)
+	for before := uint64(0); ; {
+		if err := pause(ctx, arriving); err != nil {
+			return err
+		}
+		var sent, received uint64
+		e.do(func() { sent, received = e.window.sent, e.window.received })
+		if received == sent || received == before || time.Now().After(late) {
+			return nil
+		}
+		before = received
+	}
 }
 
 // result ends a window on the engine's thread.
