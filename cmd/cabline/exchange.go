@@ -278,6 +278,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Metrics:       x.metrics,
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
+		Overflowed:    x.wire.Overflowed,
 		CardLink:      x.dispatch.link,
 		Backlogs:      x.dispatch.backlogs(),
 		Ports:         func() (taken, free int) { return x.relay.Taken(), x.relay.Free() },

@@ -36,6 +36,8 @@ func (g *goroutines) Open(at netip.AddrPort, to Receiver, buffer int) (Socket, e
 	return c, nil
 }
 
+func (g *goroutines) Overflowed() uint64 { return 0 }
+
 func (g *goroutines) Close() { g.running.Wait() }
 
 // connection is a socket with its goroutine.

@@ -15,6 +15,9 @@ type Wire interface {
 	// families. buffer is how many bytes wait in it each way, as far as the system
 	// grants that; 0: as many as is usual.
 	Open(at netip.AddrPort, to Receiver, buffer int) (Socket, error)
+	// Overflowed is how many datagrams the kernel has thrown away so far because they
+	// were not read in time; 0 where it does not tell.
+	Overflowed() uint64
 	// Close ends what Open started; the sockets have been closed before.
 	Close()
 }

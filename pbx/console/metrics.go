@@ -222,6 +222,9 @@ func (m *Metrics) watch(c Config) error {
 		errs = append(errs, gauge("cabline_rtp_ports_taken", "Pairs of RTP ports that calls use.", func() int { taken, _ := c.Ports(); return taken }),
 			gauge("cabline_rtp_ports_free", "Pairs of RTP ports of rtp.ports that are left; at 0 no call can be taken.", func() int { _, free := c.Ports(); return free }))
 	}
+	if c.Overflowed != nil {
+		errs = append(errs, counter("cabline_rtp_overflowed_total", "Packets of audio that the kernel threw away because this program did not read them in time.", c.Overflowed))
+	}
 	if c.Notices != nil {
 		errs = append(errs, m.watchNotices(c.Notices))
 	}
