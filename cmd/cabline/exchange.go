@@ -88,13 +88,16 @@ func build(cfg *config.Config) (x *exchange, err error) {
 		return x, err
 	}
 	x.board.Dialer = x.sip
+	if cfg.Notices.OrderBook {
+		x.orders.Changed = x.orderChanged
+	}
 	return x, nil
 }
 
 // serve runs calls and pages until ctx ends and the last call is over.
 func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.Server) error {
 	if x.cfg.Notices.OrderBook {
-		x.tellOfOrders(ctx)
+		x.tellOfRecentOrders(ctx)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { x.board.Serve(ctx); return nil })

@@ -19,15 +19,17 @@ func (x *exchange) autodial(board *pbx.Switchboard) *pbx.Autodial {
 // process before may have died between a change and its notice.
 const recent = 15 * time.Minute
 
-// tellOfOrders has changes in the order book become notices.
-func (x *exchange) tellOfOrders(ctx context.Context) {
-	x.orders.Changed = func(ctx context.Context, order pbx.Order, version int, byClient bool) {
-		err := x.board.Notices.Notify(ctx, pbx.Notice{OrderID: order.ID, Status: order.Status, Version: version, Order: order,
-			Source: "order book", ByClient: byClient})
-		if err != nil {
-			zerolog.Ctx(ctx).Error().Err(err).Str("order", order.ID).Msg("notice of an order's status")
-		}
+// orderChanged has a change in the order book become a notice.
+func (x *exchange) orderChanged(ctx context.Context, order pbx.Order, version int, byClient bool) {
+	err := x.board.Notices.Notify(ctx, pbx.Notice{OrderID: order.ID, Status: order.Status, Version: version, Order: order,
+		Source: "order book", ByClient: byClient})
+	if err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Str("order", order.ID).Msg("notice of an order's status")
 	}
+}
+
+// tellOfRecentOrders tells what the process before may not have told.
+func (x *exchange) tellOfRecentOrders(ctx context.Context) {
 	if err := x.orders.Recent(ctx, time.Now().Add(-recent)); err != nil && ctx.Err() == nil {
 		zerolog.Ctx(ctx).Error().Err(err).Msg("orders changed before the start")
 	}
