@@ -58,12 +58,15 @@ func misshapenLine(line []byte) int {
 	if len(method) == 0 || len(uri) == 0 || uri[0] == '<' || len(version) == 0 || bytes.IndexByte(version, ' ') >= 0 {
 		return wire.StatusBadRequest
 	}
-	scheme, _, _ := bytes.Cut(uri, []byte(":"))
+	scheme, rest, found := bytes.Cut(uri, []byte(":"))
+	if !found {
+		return wire.StatusBadRequest
+	}
 	if bytes.ContainsAny(scheme, ".+-") && len(bytes.Trim(bytes.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789.+-")) == 0 {
 		return 416 // RFC 3986 §3.1 lets a scheme look so; sipgo does not
 	}
 	if bytes.EqualFold(scheme, []byte("sip")) || bytes.EqualFold(scheme, []byte("sips")) {
-		host := uri[max(bytes.LastIndexByte(uri, '@'), len(scheme))+1:]
+		host := rest[bytes.LastIndexByte(rest, '@')+1:]
 		if end := bytes.IndexAny(host, ";?"); end >= 0 {
 			host = host[:end]
 		}
@@ -154,6 +157,23 @@ func longName(name []byte) string {
 		}
 	}
 	return ""
+}
+
+// rebuffs says whether a message is a request that cannot be read, and what answers it;
+// nil: nothing does. A fault of ours in looking at what strangers send must not end the
+// goroutine that reads for all.
+func (s *Server) rebuffs(message []byte, isStream bool, from netip.AddrPort) (answer []byte, unfit bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.work.fault(fault)
+			answer, unfit = nil, true
+		}
+	}()
+	code := misshapen(message, isStream)
+	if code == 0 {
+		return nil, false
+	}
+	return s.rebuff(message, code, from), true
 }
 
 // rebuff is the answer to a request that is not read; nil: it gets none,

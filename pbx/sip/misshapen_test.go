@@ -37,6 +37,10 @@ func TestWhichRequestsCannotBeRead(t *testing.T) {
 		"a blank within":                 {"user@", "us er@", 400},
 		"an address in brackets":         {"sip:user@example.org ", "<sip:user@example.org> ", 400},
 		"a scheme with a dot":            {"sip:user", "soap.beep:user", 416},
+		"a scheme alone":                 {"sip:user@example.org ", "sip ", 400},
+		"nothing behind the scheme":      {"sip:user@example.org ", "sips: ", 0}, // is refused when it is read
+		"nothing behind a user":          {"sip:user@example.org ", "sip:user@ ", 0},
+		"no scheme":                      {"sip:user@example.org ", "user@example.org ", 400},
 		"IPv6 without brackets":          {"sip:user@example.org ", "sip:2001:db8::10 ", 400},
 		"IPv6 without, of a user":        {"sip:user@example.org ", "sips:a:b@2001:db8::10;x=y ", 400},
 		"IPv6 in brackets":               {"sip:user@example.org ", "sip:a:b@[2001:db8::10]:5060;x=y ", 0},
@@ -59,6 +63,17 @@ func TestWhichRequestsCannotBeRead(t *testing.T) {
 		if _, err := wire.ParseMessage([]byte(raw)); err != nil && c.code == 0 && !strings.Contains(raw, "HTTP") {
 			t.Errorf("%s: sipgo cannot read it: %v", name, err)
 		}
+	}
+}
+
+// One goroutine reads a socket, and nobody else would.
+func TestAFaultOfOursInLookingAtARequestEndsNothing(t *testing.T) {
+	var told any
+	s := &Server{} // has no gate to ask
+	s.work.fault = func(fault any) { told = fault }
+	answer, unfit := s.rebuffs([]byte("OPTIONS sip SIP/2.0\r\n\r\n"), false, netip.MustParseAddrPort("192.0.2.1:5060"))
+	if answer != nil || !unfit || told == nil {
+		t.Errorf("%q, %v, told of %v", answer, unfit, told)
 	}
 }
 

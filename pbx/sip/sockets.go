@@ -72,7 +72,7 @@ func (s *Server) serveUDP(socket *socket) error {
 	defer readers.Wait()
 	var last *reader
 	for {
-		r := &reader{socket: socket, rebuff: s.rebuff, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
+		r := &reader{socket: socket, rebuffs: s.rebuffs, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
 			known: make(chan struct{}), full: make(chan struct{}), release: make(chan struct{})}
 		ended := make(chan error, 1)
 		readers.Go(func() { ended <- s.transport.ServeUDP(r) })
@@ -93,7 +93,7 @@ func (s *Server) serveUDP(socket *socket) error {
 // reader is a UDP socket as sipgo reads it for a while. One goroutine reads.
 type reader struct {
 	*socket
-	rebuff  func(message []byte, code int, from netip.AddrPort) []byte
+	rebuffs func(message []byte, isStream bool, from netip.AddrPort) (answer []byte, unfit bool)
 	seen    map[netip.AddrPort]struct{}
 	max     int
 	known   chan struct{} // closed when sipgo reads
@@ -113,8 +113,8 @@ func (r *reader) ReadFrom(buf []byte) (int, net.Addr, error) {
 		if err != nil || !ok {
 			return n, from, err
 		}
-		if code := misshapen(buf[:n], false); code != 0 {
-			if answer := r.rebuff(buf[:n], code, addr.AddrPort()); answer != nil {
+		if answer, unfit := r.rebuffs(buf[:n], false, addr.AddrPort()); unfit {
+			if answer != nil {
 				_, _ = r.WriteTo(answer, from)
 			}
 			continue

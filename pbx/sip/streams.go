@@ -98,22 +98,15 @@ func (s *Server) newConnection(ctx context.Context, conn net.Conn, network strin
 			s.flowClosed(ctx, network, conn.RemoteAddr().String())
 		})
 	})}
-	c.lull.look = func(head []byte) bool { return !s.rebuffs(c, head) }
-	return c
-}
-
-// rebuffs answers a request that cannot be read.
-func (s *Server) rebuffs(c *connection, head []byte) bool {
-	code := misshapen(head, true)
-	if code == 0 {
-		return false
-	}
-	if from, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
-		if answer := s.rebuff(head, code, from); answer != nil {
+	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	c.lull.look = func(head []byte) bool {
+		answer, unfit := s.rebuffs(head, true, from)
+		if answer != nil {
 			_, _ = c.Write(answer)
 		}
+		return !unfit
 	}
-	return true
+	return c
 }
 
 var errMisshapen = errors.New("a message that cannot be read")
