@@ -16,7 +16,12 @@ func listenFull(t *testing.T) *webrtc.Browsers {
 	t.Helper()
 	clock := media.NewClock()
 	t.Cleanup(clock.Close)
-	b, err := webrtc.Listen(webrtc.Config{Addr: netip.MustParseAddrPort(loopback), Clock: clock, Codecs: []media.Codec{media.Opus, media.PCMA}})
+	return listenWith(t, clock, []media.Codec{media.Opus, media.PCMA})
+}
+
+func listenWith(t *testing.T, clock *media.Clock, codecs []media.Codec) *webrtc.Browsers {
+	t.Helper()
+	b, err := webrtc.Listen(webrtc.Config{Addr: netip.MustParseAddrPort(loopback), Clock: clock, Codecs: codecs})
 	if err != nil {
 		t.Fatal(err)
 	}
