@@ -76,6 +76,8 @@ func TestAHoldOf25MinutesDoesNotEndTheCall(t *testing.T) {
 			s.anna.Hold(false)
 			s.anna.Port.Return()
 			s.client.Port.Return()
+			synctest.Wait()
+			hear(t, s.anna, s.client)
 			time.Sleep(10 * time.Second)
 			s.anna.Leave()
 		})

@@ -38,7 +38,7 @@ func hear(t *testing.T, a, b *pbxtest.Leg) {
 	t.Helper()
 	for _, pair := range [][2]*pbxtest.Leg{{a, b}, {b, a}} {
 		pair[0].Port.Say("hallo")
-		if said := pair[1].Port.Said(); said[len(said)-1] != "hallo" {
+		if said := pair[1].Port.Said(); len(said) == 0 || said[len(said)-1] != "hallo" {
 			t.Errorf("heard %q at last", said)
 		}
 	}

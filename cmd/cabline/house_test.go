@@ -234,6 +234,26 @@ func TestNoTestSleeps(t *testing.T) {
 	}
 }
 
+// What is measured in allocations skips under the race detector, or may have to,
+// and "make unit" runs it once more without, by its name.
+func TestWhatMeasuresAllocationsIsRunWithoutTheRaceDetectorToo(t *testing.T) {
+	for _, s := range house(t) {
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !strings.HasPrefix(f.Name.Name, "Test") || strings.HasPrefix(s.path, "media/") && strings.Contains(f.Name.Name, "Alloc") {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				id, ok := n.(*ast.Ident)
+				if ok && (id.Name == "raced" || id.Name == "AllocsPerRun") {
+					t.Errorf("%s: make unit finds %s only in media/ and with Alloc in its name", s.at(n), f.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
 func imports(f *ast.File, pkg string) bool {
 	return slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == strconv.Quote(pkg) })
 }
