@@ -47,6 +47,9 @@ type Leg struct {
 	Audio    struct {
 		Received, Sent, Lost, Dropped uint64
 		MOS                           *float64
+		PeerLost                      uint64   `json:"peer_lost"`
+		PeerMOS                       *float64 `json:"peer_mos"`
+		Unheard                       bool
 	} `json:"audio"`
 }
 

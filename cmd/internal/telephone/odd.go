@@ -2,6 +2,7 @@ package telephone
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,6 +73,14 @@ func (c *Call) WaitAnswered(ctx context.Context, before int) error {
 // Move goes on at another port, as a phone does that has changed its network, and
 // says so in a re-INVITE. Nothing is heard at the old one any more.
 func (c *Call) Move() error {
+	if err := c.Stray(); err != nil {
+		return err
+	}
+	return c.Describe("")
+}
+
+// Stray moves and tells nobody: the new port is named where the exchange asks.
+func (c *Call) Stray() error {
 	s := c.sound
 	if _, ok := s.way().(*plain); !ok {
 		return fmt.Errorf("move: %w", errState)
@@ -85,7 +94,7 @@ func (c *Call) Move() error {
 	s.wire = there
 	s.mu.Unlock()
 	old.close()
-	return c.Describe("")
+	return nil
 }
 
 // Fade sends no RTP from now on, as one whose network is lost, or sends it again.
@@ -100,6 +109,27 @@ func (c *Call) Lose(each int) {
 	c.sound.mu.Lock()
 	defer c.sound.mu.Unlock()
 	c.sound.lossy = uint16(each)
+}
+
+// Miss has us report, once a second, that one of so many packets to us was lost
+// (RFC 3550 §6.4.2).
+func (c *Call) Miss(each int) {
+	c.sound.mu.Lock()
+	defer c.sound.mu.Unlock()
+	c.sound.missing = uint32(each)
+}
+
+// missed is the report that is due after a packet was heard; nil: none. s.mu is
+// held.
+func (s *sound) missed(packet []byte) []byte {
+	if s.came++; s.missing == 0 || s.came%50 != 0 {
+		return nil
+	}
+	b := binary.BigEndian.AppendUint32([]byte{0x81, 201, 0, 7}, s.source)
+	b = append(b, packet[8:12]...)                                           // of whom
+	b = binary.BigEndian.AppendUint32(b, 256/s.missing<<24|s.came/s.missing) // lost of late, and in all
+	b = append(b, 0, 0, packet[2], packet[3])                                // heard up to here
+	return append(b, make([]byte, 3*4)...)                                   // no jitter, and no report of theirs was heard
 }
 
 // Sound presses keys as tones in the sound (ITU-T Q.23): 100 ms each, and as long

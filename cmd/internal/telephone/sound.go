@@ -21,6 +21,8 @@ type sound struct {
 	wire wire
 	opt  Options
 
+	source uint32 // SSRC
+
 	mu      sync.Mutex // guards wire, too, which a call may exchange
 	theirs  siptext.Audio
 	codec   uint8
@@ -33,6 +35,8 @@ type sound struct {
 	lapse   int    // frames that are to be passed over
 	still   bool   // nothing is sent, and time goes on
 	lossy   uint16 // each so manieth packet is lost; 0: none
+	missing uint32 // each so manieth packet to us is said to be lost; 0: nothing is said
+	came    uint32 // packets
 	reel    Reel
 }
 
@@ -56,7 +60,7 @@ const (
 )
 
 func openSound(c *Call) (*sound, error) {
-	s := &sound{call: c, opt: c.phone.opt, stop: make(chan struct{})}
+	s := &sound{call: c, opt: c.phone.opt, stop: make(chan struct{}), source: rand.Uint32()}
 	var err error
 	if c.phone.opt.Network == "ws" {
 		s.wire, err = openWeb(s, c.phone.self.Addr())
@@ -158,7 +162,7 @@ func (s *sound) talk() {
 	defer tick.Stop()
 	packet := make([]byte, 12+frameSize)
 	packet[0] = 2 << 6
-	binary.BigEndian.PutUint32(packet[8:], rand.Uint32())
+	binary.BigEndian.PutUint32(packet[8:], s.source)
 	seq, stamp := uint16(rand.Uint32()), rand.Uint32()
 	for n, pressing := 0, 0; ; n++ {
 		s.mu.Lock()
@@ -276,7 +280,12 @@ func (s *sound) hear(packet []byte) {
 	if len(packet) >= 12 {
 		s.mu.Lock()
 		s.reel.File(packet, s.event, time.Now())
+		report, to, way := s.missed(packet), s.theirs.Addr, s.wire
 		s.mu.Unlock()
+		if w, ok := way.(*plain); ok && report != nil {
+			s.record(true, "RTCP", report)
+			_, _ = w.rtcp.WriteToUDPAddrPort(report, netip.AddrPortFrom(to.Addr(), to.Port()+1))
+		}
 	}
 }
 
