@@ -43,7 +43,8 @@ func TestSippHoldsByEveryWayThereIs(t *testing.T) {
 }
 
 // spans parts what was heard into that with a tone and that without, each in its
-// order. What is shorter than a second, a hole or a note of music, parts nothing.
+// order. What is shorter than a second, a hole or a note of music, parts nothing;
+// what comes before the first tone is neither.
 func spans(r Recording, hz int) (with, without []Recording) {
 	const window, hop, second = media.Rate / 5, media.Rate / 10, 10 // hops
 	part := func(from, to int) Recording { return Recording{ALaw: r.ALaw[from:to]} }
@@ -51,7 +52,7 @@ func spans(r Recording, hz int) (with, without []Recording) {
 	end := func(to int) {
 		if toned {
 			with = append(with, part(begin, to))
-		} else if to-begin >= second*hop {
+		} else if begin > 0 {
 			without = append(without, part(begin, to))
 		}
 	}

@@ -280,9 +280,12 @@ func (s *sound) hear(packet []byte) {
 	if len(packet) >= 12 {
 		s.mu.Lock()
 		s.reel.File(packet, s.event, time.Now())
-		report, to, way := s.missed(packet), s.theirs.Addr, s.wire
+		report, to := s.missed(packet), s.theirs.Addr
 		s.mu.Unlock()
-		if w, ok := way.(*plain); ok && report != nil {
+		if report == nil {
+			return
+		}
+		if w, ok := s.way().(*plain); ok {
 			s.record(true, "RTCP", report)
 			_, _ = w.rtcp.WriteToUDPAddrPort(report, netip.AddrPortFrom(to.Addr(), to.Port()+1))
 		}
