@@ -3,8 +3,10 @@ package sip
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
@@ -104,4 +106,114 @@ func TestA200ThatCrossesOurCANCELIsAcknowledgedAndEnded(t *testing.T) {
 	carrier.send(cancel.reply("481 Call/Transaction Does Not Exist", "far", ""))
 	carrier.want("ACK")
 	carrier.send(carrier.want("BYE").reply("200 OK", "", ""))
+}
+
+// RFC 3261 §9.2: a CANCEL changes nothing where the final answer was given.
+func TestACANCELThatCrossesOur200LeavesTheCallAsItIs(t *testing.T) {
+	for _, way := range ways[:2] {
+		t.Run(way.network, func(t *testing.T) {
+			b := start(t, answerAll, nil)
+			k := way.open(b).newTalk("79161234567", "74950000000")
+			k.request("INVITE", sdpOffer)
+			ok := k.want("SIP/2.0 200", "SIP/2.0 1")
+			k.again("CANCEL", "")
+			m := k.wantAgain("SIP/2.0 200") // not 487
+			for ; m == ok; m = k.wantAgain("SIP/2.0 200") {
+			}
+			if got, want := m.header("CSeq"), fmt.Sprint(k.seq, " CANCEL"); got != want || m.header("To") != ok.header("To") {
+				t.Errorf("want the 200 of %s, got\n%s", want, m)
+			}
+			for range 3 {
+				if again := k.wantAgain("SIP/2.0"); again != ok {
+					t.Errorf("want the INVITE's 200 again, got\n%s", again)
+				}
+			}
+			k.enter(ok)
+			k.request("ACK", "")
+			k.request("OPTIONS", "") // handled after the ACK
+			k.want("SIP/2.0 200")
+			k.noRepeat(2 * wire.T2)
+			leg := wait(t, "leg", b.legs)
+			if r := leg.Record(); leg.Context().Err() != nil || r.Code != 200 || r.Answered.IsZero() {
+				t.Errorf("the leg is not up: %+v", r)
+			}
+			k.bye()
+			if err := ended(t, leg); !errors.Is(err, pbx.ErrHungUp) {
+				t.Errorf("cause %v", err)
+			}
+		})
+	}
+}
+
+// finals returns the answers to an INVITE and its CANCEL, which come in any order.
+func (k *talk) finals() (invite, cancel message) {
+	k.t.Helper()
+	for invite == "" || cancel == "" {
+		m := k.want("SIP/2.0", "SIP/2.0 1")
+		switch of := strings.Fields(m.header("CSeq"))[1]; {
+		case m.status() < "200":
+		case of == "CANCEL" && cancel == "":
+			cancel = m
+		case of == "INVITE" && invite == "":
+			invite = m
+		default:
+			k.t.Fatalf("one answer too many:\n%s", m)
+		}
+	}
+	return invite, cancel
+}
+
+func TestACANCELThatRacesWithOurAnswerHasOneOutcome(t *testing.T) {
+	type result struct{ err error }
+	head, answered := make(chan time.Duration), make(chan result)
+	b := start(t, func(ctx context.Context, leg pbx.Leg, _ pbx.Arrival) {
+		<-time.After(<-head)
+		answered <- result{leg.Answer(ctx)}
+		<-leg.Context().Done()
+	}, nil)
+	var all []*talk
+	outcomes := map[string]int{}
+	for round := range 60 {
+		k := b.phone().newTalk("79161234567", "74950000000")
+		all = append(all, k)
+		k.request("INVITE", sdpOffer)
+		k.want("SIP/2.0 180", "SIP/2.0 100")
+		leg := wait(t, "leg", b.legs)
+		head <- time.Duration(round%12) * 20 * time.Microsecond // the CANCEL has the longer way
+		k.again("CANCEL", "")
+		err := wait(t, "end of Answer", answered).err
+		invite, cancel := k.finals()
+		if cancel.status() != "200" || cancel.header("To") != invite.header("To") {
+			t.Errorf("the CANCEL got\n%s", cancel)
+		}
+		outcomes[invite.status()]++
+		r := leg.Record()
+		switch invite.status() {
+		case "200":
+			if err != nil || leg.Context().Err() != nil || r.Code != 200 || r.Answered.IsZero() {
+				t.Errorf("it got 200, but: %v, %+v", err, r)
+			}
+			k.enter(invite)
+			k.request("ACK", "")
+			k.bye()
+		case "487":
+			if !errors.Is(err, pbx.ErrHungUp) || r.Code != 487 || !r.Answered.IsZero() {
+				t.Errorf("it got 487, but: %v, %+v", err, r)
+			}
+			k.to = invite.header("To")
+			k.again("ACK", "")
+			k.request("BYE", "")  // of a call that there is not
+			k.want("SIP/2.0 200") // see inDialog: it crossed the end
+		default:
+			t.Fatalf("got\n%s", invite)
+		}
+		if err := ended(t, leg); !errors.Is(err, pbx.ErrHungUp) {
+			t.Errorf("cause %v", err)
+		}
+	}
+	t.Log(outcomes)
+	all[len(all)-1].silent(4 * wire.T1) // no other outcome comes later
+	for _, k := range all {
+		k.silent(time.Millisecond)
+	}
 }
