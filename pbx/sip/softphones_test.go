@@ -3,8 +3,10 @@ package sip
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"cabline/pbx"
 )
@@ -179,6 +181,24 @@ func TestAnINVITEOfMoreThan1300BytesLeavesByItsTrunksTransport(t *testing.T) {
 	t.Run("UDP", func(t *testing.T) {
 		b, carrier := startTrunk(t, answerAll, many)
 		answer(t, b, carrier.once(), b.dial(context.Background(), driver))
+	})
+	t.Run("TCP", func(t *testing.T) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		b := start(t, answerAll, func(c *Config) {
+			c.Trunks[0].Target, c.Trunks[0].Transport = l.Addr().String(), "tcp"
+			many(c)
+		})
+		done := b.dial(context.Background(), driver)
+		_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(forAMoment))
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer(t, b, stream(t, conn), done)
 	})
 	t.Run("TLS", func(t *testing.T) {
 		gate := carrierTLS(t, loopback)
