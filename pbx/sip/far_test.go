@@ -22,6 +22,7 @@ type farEnd struct {
 	tried  chan struct{} // somebody connects
 	opened chan *phone   // connections
 	gone   chan struct{} // closed when it is there again; nil: it is there
+	shut   error         // what connecting to it ends with; nil: a connection
 }
 
 func newFarNet(t *testing.T) *farNet { return &farNet{t: t, at: map[string]*farEnd{}} }
@@ -72,6 +73,9 @@ func (n *farNet) dial(_ context.Context, _ *net.Dialer, to string) (net.Conn, er
 		<-e.gone
 	}
 	near := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(serial.Add(1))}
+	if e.shut != nil {
+		return nil, e.shut
+	}
 	theirs, ours := net.Pipe()
 	e.opened <- stream(n.t, innerConn{theirs, far, near})
 	return innerConn{ours, near, far}, nil
