@@ -69,6 +69,11 @@ func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
 			caller.tells("CALL_ESTABLISHED")
 			called.tells("CALL_ESTABLISHED")
 			converse(caller, called)
+			called.do("hold", "")
+			caller.hearsMusicFor(1000)
+			called.do("resume", "")
+			caller.hears(1000)
+			called.hears(440)
 			called.do("hangup", "")
 			caller.tells("CALL_CLOSED")
 			for _, b := range []*baresip{caller, called} {
@@ -180,24 +185,28 @@ func TestASoftphoneRingsAfterAKilledExchangeIsBack(t *testing.T) {
 }
 
 func TestAnOperatorWithBaresipHandsAClientOver(t *testing.T) {
-	t.Parallel()
-	w := newWorldOf(t, baresipOffice)
-	anna, boris := w.softphone(t, "anna", "tls", "", 1000), w.softphone(t, "boris", "tcp", "", 700)
-	call, err := w.client.Call(menuLine)
-	check(t, err)
-	anna.tells("CALL_INCOMING")
-	anna.do("accept", "")
-	anna.talks(call)
-	boris.tells("CALL_CLOSED") // Anna was faster
-	anna.do("transfer", "sip:boris@"+w.Network.Exchange.String())
-	if e := boris.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+clientPhone+"@") {
-		t.Errorf("a call from %s", e.Peer)
+	for name, transport := range map[string]struct{ of, to string }{"over UDP": {"udp", "udp"}, "over TLS, to one over TCP": {"tls", "tcp"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOf(t, baresipOffice)
+			anna, boris := w.softphone(t, "anna", transport.of, "", 1000), w.softphone(t, "boris", transport.to, "", 700)
+			call, err := w.client.Call(menuLine)
+			check(t, err)
+			anna.tells("CALL_INCOMING")
+			anna.do("accept", "")
+			anna.talks(call)
+			boris.tells("CALL_CLOSED") // Anna was faster
+			anna.do("transfer", "sip:boris@"+w.Network.Exchange.String())
+			if e := boris.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+clientPhone+"@") {
+				t.Errorf("a call from %s", e.Peer)
+			}
+			boris.do("accept", "")
+			anna.tells("CALL_CLOSED")
+			boris.talks(call)
+			boris.do("hangup", "")
+			leaves(t, call)
+		})
 	}
-	boris.do("accept", "")
-	anna.tells("CALL_CLOSED")
-	boris.talks(call)
-	boris.do("hangup", "")
-	leaves(t, call)
 }
 
 // baresipOffice is Firm with SIP over TLS.

@@ -326,6 +326,15 @@ func (b *baresip) hears(hz int) {
 	b.t.Fatalf("%s does not hear %d Hz: %.0f%% of the last %s, %.0f%% silence", b.name, hz, 100*last.Tone(hz), last.Length(), 100*last.Silence())
 }
 
+// hearsMusicFor waits until baresip hears music where it heard the party's tone.
+func (b *baresip) hearsMusicFor(hz int) {
+	b.t.Helper()
+	until(b.t, b.name+" hears music", func() bool {
+		last := b.heard().Last(time.Second)
+		return last.Length() > 900*time.Millisecond && last.Tone(hz) == 0 && last.Silence() < 0.5
+	})
+}
+
 // keys waits until baresip has been sent these keys.
 func (b *baresip) keys(want string) {
 	b.t.Helper()
