@@ -137,7 +137,7 @@ func (h *handshakes) attemptOf(said hello) *attempt {
 			return a
 		}
 	}
-	if h.chosen != nil {
+	if h.chosen != nil || said.seq > 0 { // a handshake begins with number 0 (RFC 6347 §4.2.2)
 		return nil
 	}
 	if len(h.attempts) == maxAttempts {
@@ -274,8 +274,8 @@ func (h *handshakes) lets(a *attempt, b []byte) bool {
 			}
 		}
 	}
-	if h.chosen == nil && kind == helloVerifyRequest {
-		return a.is(h.attempts[len(h.attempts)-1])
+	if last := len(h.attempts) - 1; h.chosen == nil && kind == helloVerifyRequest {
+		return last >= 0 && a.is(h.attempts[last]) // one that had to make room may still write
 	}
 	return h.chosen == a
 }

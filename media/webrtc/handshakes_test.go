@@ -107,6 +107,20 @@ func TestWhoShowsTheCookieIsTheBrowser(t *testing.T) {
 	}
 }
 
+func TestAHandshakeThatHadToMakeRoomSaysNothing(t *testing.T) {
+	h := began(t, 1)
+	gone := h.attempts[0]
+	h.attempts = nil // and those it made room for have ended, too
+	asks := make([]byte, recordHeader+messageHeader)
+	asks[0], asks[recordHeader] = handshake, helloVerifyRequest
+	if h.lets(gone, asks) {
+		t.Error("it asks for a cookie")
+	}
+	if h.take(pieceOf(2, 1, 60, 0), anywhere); len(h.attempts) != 0 {
+		t.Error("a handshake begins in its middle")
+	}
+}
+
 func TestHandshakesOfOneBrowserAreFew(t *testing.T) {
 	b := &Browsers{sieve: &sieve{closed: true}}
 	if err := b.identify(); err != nil {
