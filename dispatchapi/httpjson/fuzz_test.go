@@ -123,7 +123,9 @@ func FuzzTemplate(f *testing.F) {
 		// one with what is put behind it.
 		one, two = strings.ToValidUTF8(one, "?"), strings.ToValidUTF8(two, "?")
 		v := values{"phone": phone, "order_id": order}
-		filled := func(text string, with values) string { return string(with.in(text, func(s string) string { return s })) }
+		filled := func(text string, with values) string {
+			return string(with.in(text, func(s string) string { return s }))
+		}
 		plain := func(text string) string { return filled(text, v) }
 		address := url.Values{"a": {one}, "b": {two}}.Encode()
 		address = strings.NewReplacer("%7B", "{", "%7D", "}").Replace(address) // as an owner writes them
