@@ -66,6 +66,7 @@ type Stream struct {
 	ticks, base    uint32 // what its timestamps count for each of these, and from where
 	source         uint32
 	started        bool
+	rejoined       bool // the source is heard from now on, again or at last
 	lastSent       time.Time
 }
 
@@ -98,20 +99,24 @@ const (
 // the whole packet, a part of p.Buf. A source's losses and reorderings are
 // kept (its numbers are only shifted, and what was left out has none); when the
 // source changes or begins anew, the numbers go on and the timestamp advances by
-// the time that passed, with the marker set. nil: the packet comes so late that
+// the time that passed, with the marker set; so do the numbers after Rejoin. nil: the packet comes so late that
 // it has no place any more. No number is that of two packets (RFC 3711 §9.1).
 func (s *Stream) Head(p *Packet, payloadType uint8, now time.Time) []byte {
 	marker := p.Marker
 	passed := uint32(max(0, now.Sub(s.lastSent).Milliseconds()) * (Rate / 1000)) // it may have arrived before
-	if !s.follows(p, passed) {
+	follows := s.follows(p, passed)
+	if !follows {
 		gap := uint32(FrameSize)
 		if s.started {
 			gap = max(gap, passed)
 		}
-		s.seqOffset = s.seq + 1 - p.Seq
 		s.offset = s.time + gap - p.Time
-		s.source, s.started, marker = p.Source, true, true
-		s.last, s.unsaid = p.Seq, ^uint64(1) // the numbers before are another's
+		s.source, s.started = p.Source, true
+	}
+	if !follows || s.rejoined {
+		s.seqOffset = s.seq + 1 - p.Seq
+		s.last, s.unsaid = p.Seq, ^uint64(1) // the numbers before are another's, or were not for us
+		s.rejoined, marker = false, true
 	}
 	seq, ok := s.place(p.Seq)
 	if !ok {
@@ -175,6 +180,18 @@ func (s *Stream) LeaveOut(p *Packet) {
 	if step := int16(p.Seq - s.last); s.started && p.Source == s.source && step > 0 && s.near(p.Seq) {
 		s.last, s.unsaid = p.Seq, s.unsaid<<step|1
 		s.seqOffset--
+	}
+}
+
+// Rejoin tells that a source is heard from its next packet on. What it said to
+// others meanwhile, or to nobody while the party held, leaves no hole either.
+func (s *Stream) Rejoin() { s.rejoined = true }
+
+// Rejoin tells whoever is to hear a party that it does from now on. A sink that
+// numbers what it says has a method of this name.
+func Rejoin(to Sink) {
+	if to, ok := to.(interface{ Rejoin() }); ok {
+		to.Rejoin()
 	}
 }
 

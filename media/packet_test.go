@@ -140,7 +140,7 @@ func TestAStreamGoesOnWhoeverSpeaks(t *testing.T) {
 // Losses and reorderings are the source's; what we leave unsaid is neither.
 func TestWhatIsLeftOutLeavesNoHole(t *testing.T) {
 	for _, tt := range []struct {
-		name, said, want string // letters in the alphabet's order are the source's, small ones are left out
+		name, said, want string // letters in the alphabet's order are the source's, small ones are left out; |: Rejoin
 	}{
 		{"one", "AbC", "1 2"},
 		{"some in a row", "AbcdeF", "1 2"},
@@ -152,11 +152,19 @@ func TestWhatIsLeftOutLeavesNoHole(t *testing.T) {
 		{"late and left out is a loss, for we did not know", "ACbD", "1 3 4"},
 		{"twice", "AbbC", "1 2"},
 		{"and said after all", "AbBC", "1 2"},
+		{"heard again after a while", "ABC|deH|I", "1 2 3 4 5"},
+		{"lost before it is heard again", "ABdE|G", "1 2 4 5"},
+		{"one from before it was heard again", "ABCE|FDG", "1 2 3 5 6 7"},
+		{"left out, heard again and left out", "Ab|cdE", "1 2"},
 		{"between reordered ones", "ACBdFEG", "1 3 2 5 4 6"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, now, got := media.NewStream(42, 0, 0), time.Now(), ""
 			for _, c := range tt.said {
+				if c == '|' {
+					s.Rejoin()
+					continue
+				}
 				n := uint16(c|0x20) - 'a'
 				p := media.Packet{Buf: make([]byte, 40), Start: media.HeaderSize, Source: 1, Seq: n + 65530, Time: uint32(n) * media.FrameSize}
 				if c&0x20 != 0 {

@@ -157,6 +157,9 @@ func (t *tap) WriteRTP(p *media.Packet) {
 // LeaveOut is told of a packet that is not for the party; see media.LeaveOut.
 func (t *tap) LeaveOut(p *media.Packet) { media.LeaveOut(p, t.Port) }
 
+// Rejoin is told that the party hears the other from now on; see media.Rejoin.
+func (t *tap) Rejoin() { media.Rejoin(t.Port) }
+
 // KeysInSound is the party's; see media.Retell.
 func (t *tap) KeysInSound() bool {
 	port, tells := t.Port.(interface{ KeysInSound() bool })

@@ -29,6 +29,8 @@ type party struct {
 	heard  int
 	last   []byte
 	digits []media.Digit
+	left   int // packets that are not for the party
+	joined int // times it was told that it hears another
 
 	source uint32
 	stamp  uint32
@@ -41,6 +43,8 @@ func (p *party) Digits() <-chan media.Digit               { return nil }
 func (p *party) SendDigit(d media.Digit)                  { p.digits = append(p.digits, d) }
 func (p *party) Stats() media.Stats                       { return media.Stats{} }
 func (p *party) KeysInSound() bool                        { return false }
+func (p *party) LeaveOut(*media.Packet)                   { p.left++ }
+func (p *party) Rejoin()                                  { p.joined++ }
 func (p *party) WriteRTP(pk *media.Packet) {
 	p.tx.Lock()
 	defer p.tx.Unlock()
@@ -288,6 +292,18 @@ func TestKeysGoOnToTheOtherParty(t *testing.T) {
 		client.to.(media.Port).SendDigit('6') // as a port does with a key by INFO
 		if !slices.Equal(driver.digits, []media.Digit{'5', '6'}) {
 			t.Errorf("the driver got %q", driver.digits)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+func TestAPartyOfARecordedTalkKnowsWhatItDoesNotHear(t *testing.T) {
+	talk(t, func(tape *Tape, client, driver *party) {
+		client.say(level(1))
+		media.LeaveOut(&media.Packet{}, client.to)
+		media.Rejoin(driver.to)
+		if client.joined != 1 || driver.joined != 0 || client.left != 0 || driver.left != 1 {
+			t.Errorf("client %d times joined, %d packets left out; driver %d, %d", client.joined, client.left, driver.joined, driver.left)
 		}
 		time.Sleep(time.Second)
 	})

@@ -47,6 +47,13 @@ func TestWhatIsNotPassedOnLeavesNoHole(t *testing.T) {
 			pa.Plug(pb) // as if nobody had heard that one
 			a.press('1')
 		},
+		"what was said to nobody while the other holds": func(t *testing.T, a, b *phone, pa, pb *Port) {
+			pa.Plug(nil)
+			received := pa.Stats().Received
+			a.hum(440, 50)
+			until(t, "a was heard", func() bool { return pa.Stats().Received == received+50 })
+			pa.Plug(pb)
+		},
 		"a hold": func(t *testing.T, a, b *phone, pa, pb *Port) {
 			b.call(pb, "8 101", "a=sendonly")
 			received := pa.Stats().Received

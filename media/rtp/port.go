@@ -57,6 +57,7 @@ func (p *Port) Plug(to media.Sink) {
 	defer p.rx.mu.Unlock()
 	if !p.rx.closed {
 		p.rx.sink = to
+		media.Rejoin(to)
 		p.pressed.Moved()
 	}
 }

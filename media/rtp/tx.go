@@ -44,6 +44,13 @@ func (p *Port) LeaveOut(pk *media.Packet) {
 	p.tx.stream.LeaveOut(pk)
 }
 
+// Rejoin is told that the party hears another from now on; see media.Rejoin.
+func (p *Port) Rejoin() {
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	p.tx.stream.Rejoin()
+}
+
 // say sends a packet, or what the party's codec and its wishes make of it.
 func (t *tx) say(pk *media.Packet) {
 	t.mu.Lock()

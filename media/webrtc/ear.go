@@ -48,6 +48,7 @@ func (e *ear) plug(to media.Sink) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sink = to
+	media.Rejoin(to)
 	e.digits.Moved()
 }
 

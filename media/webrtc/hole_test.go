@@ -26,6 +26,18 @@ func TestWhatIsNotPassedOnLeavesNoHole(t *testing.T) {
 			}
 			return 5
 		},
+		"what was said to nobody while the other holds": func(ca, _ *chrome, pa, pb *webrtc.Port) uint16 {
+			pa.Plug(nil)
+			received := pa.Stats().Received
+			for seq := range uint16(50) {
+				p := frame()
+				p.Seq, p.Time = 13+seq, 160*uint32(13+seq)
+				ca.WriteRTP(p)
+			}
+			eventually(ca.t, "packets to nobody", func() bool { return pa.Stats().Received == received+50 })
+			pa.Plug(pb)
+			return 50
+		},
 		"a hold": func(ca, cb *chrome, pa, pb *webrtc.Port) uint16 {
 			cb.negotiate(pb, "sendonly", false)
 			received := pa.Stats().Received

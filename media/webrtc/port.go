@@ -83,6 +83,10 @@ func (p *Port) Plug(to media.Sink) { p.ear.plug(to) }
 // media.LeaveOut.
 func (p *Port) LeaveOut(packet *media.Packet) { p.voice.leaveOut(packet) }
 
+// Rejoin is told that the browser hears another party from now on; see
+// media.Rejoin.
+func (p *Port) Rejoin() { p.voice.rejoin() }
+
 // Play says a speech, which begins when the browser can hear it, or after five
 // seconds in any case; see media.Port.
 func (p *Port) Play(ctx context.Context, what media.Speech) error {

@@ -79,6 +79,13 @@ func (v *voice) leaveOut(p *media.Packet) {
 	v.stream.LeaveOut(p)
 }
 
+// rejoin is told that the browser hears another party from now on.
+func (v *voice) rejoin() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stream.Rejoin()
+}
+
 // write says a packet in a codec the browser has: its own where that is one, for
 // then nothing is lost, and otherwise the browser's best.
 func (v *voice) write(p *media.Packet) {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -23,13 +24,15 @@ import (
 
 // sniffer is tshark on the loopback.
 type sniffer struct {
-	cmd  *exec.Cmd
-	file string
+	cmd   *exec.Cmd
+	file  string
+	probe netip.Addr // nobody's; what is sent there shows how far the capture is
 }
 
-// sniff captures all that passes on the loopback's test addresses. It returns
-// when something sent was captured, so that nothing is missed.
-func sniff(t *testing.T) *sniffer {
+// sniff captures all that passes on the loopback's test addresses, or on those of
+// one test's network alone. It returns when something sent was captured, so that
+// nothing is missed.
+func sniff(t *testing.T, only ...Network) *sniffer {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("capturing needs root")
@@ -38,15 +41,19 @@ func sniff(t *testing.T) *sniffer {
 	if err != nil {
 		t.Fatal("tshark is not installed; make test installs it")
 	}
-	s := &sniffer{file: filepath.Join(t.TempDir(), "wire.pcap")}
-	s.cmd = exec.Command(tshark, "-i", "lo", "-n", "-Q", "-F", "pcap", "-B", "64", "-f", "net 127.64.0.0/10", "-w", s.file)
+	s := &sniffer{file: filepath.Join(t.TempDir(), "wire.pcap"), probe: NewNetwork(t).Exchange}
+	filter := "net 127.64.0.0/10"
+	if len(only) > 0 {
+		filter = fmt.Sprintf("host %s or host %s", only[0].Exchange, s.probe)
+	}
+	s.cmd = exec.Command(tshark, "-i", "lo", "-n", "-Q", "-F", "pcap", "-B", "64", "-f", filter, "-w", s.file)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	check(t, s.cmd.Start())
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
 	})
-	probe := netip.AddrPortFrom(NewNetwork(t).Exchange, 9)
+	probe := netip.AddrPortFrom(s.probe, 9)
 	until(t, "tshark captures", func() bool {
 		send(t, probe.Addr(), probe, []byte("probe"))
 		return len(s.frames(t)) > 0
@@ -98,7 +105,7 @@ func (s *sniffer) frames(t *testing.T) []Frame {
 // stop ends the capture when a last datagram is in it, and returns it all.
 func (s *sniffer) stop(t *testing.T) []Frame {
 	t.Helper()
-	last := netip.AddrPortFrom(NewNetwork(t).Exchange, 10)
+	last := netip.AddrPortFrom(s.probe, 10)
 	until(t, "tshark has captured all", func() bool {
 		send(t, last.Addr(), last, []byte("last"))
 		for _, f := range s.frames(t) {
