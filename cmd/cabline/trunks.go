@@ -27,7 +27,7 @@ func trunkOf(cfg *config.Config, t config.Trunk) (sip.Trunk, error) {
 		Identity: sip.Identity(t.Identity), NumberFormat: pbx.Format(t.NumberFormat),
 		NumbersIn: rewrites(t.NumbersIn), NumbersOut: rewrites(t.NumbersOut),
 		DTMF: sip.DTMF(t.DTMF), SRTP: sip.SRTP(t.SRTP), Symmetric: sip.Symmetry(t.Symmetric), Codecs: codecs(t.Codecs),
-		Prack: t.Prack, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
+		Prack: t.Prack, LateOffer: t.LateOffer, EarlyMedia: sip.EarlyMedia(t.EarlyMedia), Redirects: t.Redirects,
 	}, nil
 }
 

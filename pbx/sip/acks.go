@@ -6,8 +6,14 @@ import (
 	wire "github.com/emiago/sipgo/sip"
 )
 
+// lateAnswer is our answer to the offer in a 2xx; each of its ACKs brings it.
+type lateAnswer struct {
+	seq uint32 // of the INVITE
+	sdp []byte
+}
+
 // ack acknowledges a 2xx to the INVITE with number seq, with the credentials of
-// that (RFC 3261 §13.2.2.4). The lock is held, and so nothing is waited for: where
+// that and an answer where it makes an offer (RFC 3261 §13.2.2.4). The lock is held, and so nothing is waited for: where
 // the DNS has to be asked or a connection opened, the ACK goes when that is done.
 func (l *Leg) ack(seq uint32) {
 	if l.acking != nil || !l.server.connected(l.path) {
@@ -16,6 +22,10 @@ func (l *Leg) ack(seq uint32) {
 	ctx, p, ack := context.WithoutCancel(l.ctx), l.path, l.compose(wire.ACK, seq)
 	for _, h := range l.proof {
 		ack.AppendHeader(h)
+	}
+	if l.answer.sdp != nil && l.answer.seq == seq {
+		ack.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		ack.SetBody(l.answer.sdp)
 	}
 	now, end := context.WithCancel(ctx)
 	end()

@@ -105,6 +105,7 @@ type Trunk struct {
 
 	Prack      bool       // provisional responses are confirmed wherever the carrier can (RFC 3262)
 	EarlyMedia EarlyMedia // what becomes of the sound it sends before the answer
+	LateOffer  bool       // our INVITE has no SDP: the carrier makes the offer (RFC 3261 §13.2.1)
 	Redirects  bool       // its 3xx are followed, to numbers of its own
 
 	Options time.Duration // between two OPTIONS that ask whether it is up; 0: none

@@ -87,10 +87,12 @@ func (s *Server) call(ctx context.Context, who party, d dialog, extra ...wire.He
 		l.lose(pbx.ErrNoChannel)
 		return nil, fmt.Errorf("too many calls: %w", pbx.ErrNoChannel)
 	}
-	sdp, err := audio.Offer()
-	if err != nil {
-		l.lose(err)
-		return nil, fmt.Errorf("offer: %w", err)
+	var sdp []byte
+	if !l.awaitsOffer() {
+		if sdp, err = audio.Offer(); err != nil {
+			l.lose(err)
+			return nil, fmt.Errorf("offer: %w", err)
+		}
 	}
 	if err := l.invite(ctx, sdp, extra); err != nil {
 		return nil, &pbx.DialError{LegID: l.callID, Code: l.Record().Code, Err: err}
@@ -159,8 +161,10 @@ func (l *Leg) composeInvite(extra []wire.Header, pass *login) (*wire.Request, pa
 	for _, h := range extra {
 		req.AppendHeader(h)
 	}
-	req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
-	req.SetBody(sdp)
+	if sdp != nil {
+		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+		req.SetBody(sdp)
+	}
 	return req, p
 }
 
@@ -348,13 +352,13 @@ func (l *Leg) established(res *wire.Response) error {
 	if e := l.forks[l.remoteTag]; e != nil {
 		l.remoteSeq = e.remoteSeq
 	}
+	err := l.answeredBy(res) // before the ACK, which may bring our answer
 	l.ack(res.CSeq().SeqNo)
 	l.agreed(res)
-	if err := l.answeredBy(res); err != nil {
+	if err != nil {
 		l.fail(err)
-		return err
 	}
-	return nil
+	return err
 }
 
 // reach is the UAC's side of a dialog (RFC 3261 §12.1.2).
@@ -407,7 +411,8 @@ func (s *Server) strayResponse(res *wire.Response) {
 }
 
 // refuseFork ends a dialog we do not want, another branch's: ACK and BYE, from
-// what the 2xx says. The lock is held.
+// what the 2xx says. An offer in it gets no answer, for the BYE is right behind.
+// The lock is held.
 func (l *Leg) refuseFork(res *wire.Response) {
 	from := res.From()
 	fork := &Leg{server: l.server, ctx: context.Background(), party: party{trunk: l.trunk}, proof: l.proof,

@@ -41,8 +41,14 @@ func withRTP(t *testing.T) func(*Config) {
 // ringing calls branches.
 func ringing(t *testing.T, tags ...string) (done <-chan dialed, all []*branch) {
 	t.Helper()
-	b, carrier := startTrunk(t, answerAll, withRTP(t))
-	done = b.dial(context.Background(), driver)
+	return ringingWith(t, func(*Trunk) {}, driver, tags...)
+}
+
+func ringingWith(t *testing.T, set func(*Trunk), to pbx.Endpoint, tags ...string) (done <-chan dialed, all []*branch) {
+	t.Helper()
+	audio := withRTP(t)
+	b, carrier := startTrunk(t, answerAll, func(c *Config) { audio(c); set(&c.Trunks[0]) })
+	done = b.dial(context.Background(), to)
 	invite := carrier.want("INVITE")
 	for _, tag := range tags {
 		ear, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -94,16 +100,22 @@ func (b *branch) takes(done <-chan dialed, more string) {
 	if end.err != nil {
 		b.t.Fatal(end.err)
 	}
-	talk, stop := context.WithCancel(context.Background())
-	defer stop()
-	go func() { _ = end.leg.Audio().Play(talk, media.Speech{media.Silence(forAMoment)}) }()
-	_ = b.ear.SetReadDeadline(time.Now().Add(forAMoment))
-	if n, _, err := b.ear.ReadFrom(make([]byte, 1500)); err != nil || n < 12 {
-		b.t.Errorf("heard %d bytes: %v", n, err)
-	}
+	b.hears(end.leg)
 	b.bye()
 	if err := ended(b.t, end.leg); !errors.Is(err, pbx.ErrHungUp) {
 		b.t.Error(err)
+	}
+}
+
+// hears waits for audio of the leg's.
+func (b *branch) hears(leg pbx.Leg) {
+	b.t.Helper()
+	talk, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() { _ = leg.Audio().Play(talk, media.Speech{media.Silence(forAMoment)}) }()
+	_ = b.ear.SetReadDeadline(time.Now().Add(forAMoment))
+	if n, _, err := b.ear.ReadFrom(make([]byte, 1500)); err != nil || n < 12 {
+		b.t.Errorf("heard %d bytes: %v", n, err)
 	}
 }
 

@@ -40,10 +40,11 @@ type Leg struct {
 	mu sync.Mutex // guards all below
 	dialog
 	state      state
-	arrival    *arrival      // until it is answered or refused
-	pending    *accepted     // our 200 that waits for its ACK
-	lastOK     uint32        // number of the last INVITE of theirs we answered so
-	acked      bool          // the first ACK came, or went
+	arrival    *arrival  // until it is answered or refused
+	pending    *accepted // our 200 that waits for its ACK
+	lastOK     uint32    // number of the last INVITE of theirs we answered so
+	acked      bool      // the first ACK came, or went
+	answer     lateAnswer
 	acking     chan struct{} // closed when the ACK that waits has gone; nil: none waits
 	inviting   bool          // a re-INVITE of ours is under way
 	placed     bool          // the call is ours, and so the Call-ID
@@ -81,6 +82,9 @@ type party struct {
 
 	silence time.Duration // which counts as death when we call; 0: patience
 }
+
+// awaitsOffer says whether the party makes the offer though we call it.
+func (p party) awaitsOffer() bool { return p.trunk != nil && p.trunk.LateOffer }
 
 // release gives the trunk's channel back.
 func (p party) release() {

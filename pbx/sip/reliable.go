@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -213,8 +214,8 @@ type early struct {
 	rseq      uint32 // of the reliable response that came last; 0: none did
 	remoteSeq uint32 // of the request that came last
 	sdp       []byte // what the branch said last; nil: nothing yet
-	offered   bool   // it was an offer, in UPDATE
-	certain   bool   // its answer to our offer came reliably: there will be no other
+	offered   bool   // it was an offer: in UPDATE, or in answer to an INVITE without one
+	certain   bool   // it came reliably: there will be no other
 }
 
 // maxForks bounds the branches of one call that are heard, and pracksMax what they
@@ -235,15 +236,32 @@ func (l *Leg) rings(res *wire.Response) bool {
 	defer l.mu.Unlock()
 	tag, _ := to.Params.Get("tag")
 	e := l.branch(tag)
-	if e == nil || !l.confirm(res, e) || len(res.Body()) == 0 || !isSDP(res) || e.certain {
+	if e == nil || !inOrder(res, e) {
 		return false
 	}
 	first := l.heardFrom == ""
-	if l.hears(tag, early{sdp: res.Body()}) != nil {
+	speaks := l.describes(res, tag, e)
+	var answer []byte
+	if speaks && e.offered {
+		answer = l.sdp // RFC 3262 §5: in the PRACK
+	}
+	l.confirm(res, answer)
+	return speaks && first && l.trunk.EarlyMedia != Ringback
+}
+
+// describes takes the SDP of a provisional response, where it counts: not after
+// one that came reliably, nor as an offer where none is made (RFC 3262 §5). The
+// lock is held.
+func (l *Leg) describes(res *wire.Response, tag string, e *early) bool {
+	said := early{sdp: res.Body(), offered: l.awaitsOffer(), certain: reliable(res) != 0}
+	if len(said.sdp) == 0 || !isSDP(res) || e.certain || said.offered && !said.certain {
+		return false
+	}
+	if l.hears(tag, said) != nil {
 		return false // what cannot be understood here may be in the 200
 	}
-	e.sdp, e.certain = res.Body(), reliable(res) != 0
-	return first && l.trunk.EarlyMedia != Ringback
+	e.sdp, e.offered, e.certain = said.sdp, said.offered, said.certain
+	return true
 }
 
 // branch is what we know of the branch with a tag; nil: there are too many. The
@@ -288,20 +306,24 @@ func reliable(res *wire.Response) uint32 {
 	return uint32(rseq)
 }
 
-// confirm sends the PRACK of a response that asks for it; false: it was
-// confirmed before, or came out of order and comes again (RFC 3262 §4).
-func (l *Leg) confirm(res *wire.Response, e *early) bool {
+// inOrder says whether a response is to be dealt with; false: it was confirmed
+// before, or came out of order and comes again (RFC 3262 §4).
+func inOrder(res *wire.Response, e *early) bool {
 	rseq := reliable(res)
-	if rseq == 0 {
-		return true
-	}
-	if e.rseq != 0 && rseq != e.rseq+1 || l.localSeq >= res.CSeq().SeqNo+pracksMax {
+	if rseq != 0 && e.rseq != 0 && rseq != e.rseq+1 {
 		return false
 	}
-	e.rseq = rseq
+	e.rseq = cmp.Or(rseq, e.rseq)
+	return true
+}
+
+// confirm sends the PRACK of a response that asks for it, with our answer where
+// there is one to bring.
+func (l *Leg) confirm(res *wire.Response, answer []byte) {
+	rseq := reliable(res)
 	branch := l.dialog
-	if branch.reach(res) != nil {
-		return false
+	if rseq == 0 || l.localSeq >= res.CSeq().SeqNo+pracksMax || branch.reach(res) != nil {
+		return
 	}
 	l.localSeq++
 	seq, rack := l.localSeq, fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)
@@ -309,24 +331,31 @@ func (l *Leg) confirm(res *wire.Response, e *early) bool {
 		l.deliver(seq, func(seq uint32) *wire.Request {
 			req := branch.compose(wire.PRACK, seq)
 			req.AppendHeader(wire.NewHeader("RAck", rack))
+			if answer != nil {
+				req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
+				req.SetBody(answer)
+			}
 			return req
 		})
 	})
-	return true
 }
 
-// answeredBy takes the answer to our offer from a 200, or finds that it came
-// before: then what the 200 says does not count (RFC 3261 §13.2.1). The lock is
-// held.
+// answeredBy takes the answer to our offer from a 200, or the offer that we
+// answer, or finds that it came before: then what the 200 says does not count
+// (RFC 3261 §13.2.1). The lock is held.
 func (l *Leg) answeredBy(res *wire.Response) error {
-	said := early{sdp: res.Body()}
+	said := early{sdp: res.Body(), offered: l.awaitsOffer()}
+	inACK := said.offered
 	if e := l.forks[l.remoteTag]; e != nil && e.sdp != nil && (e.certain || len(res.Body()) == 0) {
-		if said = *e; l.heardFrom == l.remoteTag {
+		if said, inACK = *e, false; l.heardFrom == l.remoteTag {
 			return nil
 		}
 	}
 	if err := l.hears(l.remoteTag, said); err != nil {
 		return fmt.Errorf("answer: %w: %w", pbx.ErrUnreachable, err)
+	}
+	if inACK {
+		l.answer = lateAnswer{res.CSeq().SeqNo, l.sdp}
 	}
 	return nil
 }

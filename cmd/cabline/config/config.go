@@ -109,6 +109,7 @@ type Trunk struct {
 	Codecs []string `yaml:"codecs"` // those of RTP where the file has none
 
 	Prack      bool   `yaml:"prack"`
+	LateOffer  bool   `yaml:"late_offer"`
 	EarlyMedia string `yaml:"early_media"` // pass where the file has none
 	Redirects  bool   `yaml:"redirects"`
 

@@ -66,18 +66,23 @@ func digit(r rune) rune {
 }
 
 // hearsSaid waits until the client's phone has heard a speech in its last call:
-// most of it, for a busy machine loses some, and of no long clip too little.
+// most of it, for a busy machine loses some, and of no long clip too little. Where
+// it did, the client does what anybody would on a bad line: presses 9 to hear it
+// again.
 func (d demo) hearsSaid(what media.Speech) {
 	d.t.Helper()
-	for end := time.Now().Add(what.Duration() + patience); ; time.Sleep(500 * time.Millisecond) {
-		share, missing := d.Heard(-1).Likeness(what...)
-		if share > 0.7 && len(missing) == 0 {
-			return
+	var share float64
+	var missing []string
+	for range 4 {
+		for end := time.Now().Add(what.Duration() + 3*time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+			share, missing = d.Heard(-1).Likeness(what...)
+			if share > 0.7 && len(missing) == 0 {
+				return
+			}
 		}
-		if time.Now().After(end) {
-			d.t.Fatalf("%.0f%% of the speech was heard, too little of %q", 100*share, missing)
-		}
+		d.Click("client-key-9")
 	}
+	d.t.Fatalf("%.0f%% of the speech was heard, too little of %q", 100*share, missing)
 }
 
 // speaks lets one person have the microphone and waits until another hears it.

@@ -73,12 +73,13 @@ func spans(r Recording, hz int) (with, without []Recording) {
 	return with, without
 }
 
-func TestSippRingsReliably(t *testing.T) {
+func TestSippRingsReliablyOrMakesTheOffer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, config, client, driver string }{
 		{"a caller who requires it", Firm, "client_requires_100rel", "driver_answers"},
 		{"a carrier who does it, by the trunk's setting", strings.Replace(Firm, "channels: 100", "channels: 100, prack: true", 1), "client_talks", "driver_rings_reliably"},
 		{"a carrier who does it unasked", Firm, "client_talks", "driver_rings_reliably"},
+		{"nobody, but the carrier makes the offer", strings.Replace(Firm, "channels: 100", "channels: 100, late_offer: true", 1), "client_talks", "driver_offers_late"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
