@@ -81,6 +81,7 @@ bench: build
 	testdata/install.sh bench
 	go build -buildvcs=$(STAMP) -o bin/ ./cmd/cabload
 	testdata/bench/run.sh bin/cabline bin/cabload
+	go test -run '^$$' -bench Guesses -benchtime 20000x ./pbx/sip
 
 # Calls of every kind for SOAK, RATE of them a second; fails unless the exchange
 # gives back what it held. CURVE=docs/soak.svg draws it, also of a flood.
