@@ -161,7 +161,7 @@ func (l *Leg) composeInvite(extra []wire.Header, pass *login) (*wire.Request, pa
 	for _, h := range extra {
 		req.AppendHeader(h)
 	}
-	if sdp != nil {
+	if !l.awaitsOffer() {
 		req.AppendHeader(wire.NewHeader("Content-Type", "application/sdp"))
 		req.SetBody(sdp)
 	}
@@ -273,7 +273,7 @@ func next(ctx context.Context, tx answers, silence <-chan time.Time) (*wire.Resp
 func (l *Leg) unsecured(res *wire.Response) bool {
 	audio, can := l.audio.(interface{ OfferPlain() ([]byte, error) })
 	required := l.trunk != nil && l.trunk.SRTP != SRTPOffered // phones are offered it
-	if !can || required || l.plain || res.StatusCode != wire.StatusNotAcceptableHere && res.StatusCode != wire.StatusUnsupportedMediaType {
+	if !can || required || l.plain || l.awaitsOffer() || res.StatusCode != wire.StatusNotAcceptableHere && res.StatusCode != wire.StatusUnsupportedMediaType {
 		return false
 	}
 	sdp, err := audio.OfferPlain()
