@@ -50,7 +50,7 @@ func newPath(p *Port) (*path, error) {
 	w.transport.OnConnectionStateChange(w.changed)
 	w.transport.OnSelectedCandidatePairChange(w.selected)
 	if err := w.gather(); err != nil {
-		w.leave()
+		err = errors.Join(err, w.leave())
 		return nil, err
 	}
 	return w, nil
