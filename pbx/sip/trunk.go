@@ -29,9 +29,10 @@ type trunk struct {
 	learned       atomic.Pointer[[]string] // the registrar's realms
 	trust         *trust                   // of TLS
 
-	mu    sync.Mutex // guards all below
-	state TrunkState
-	dead  bool // gives no sign of life
+	mu      sync.Mutex // guards all below
+	state   TrunkState
+	dead    string // why: it gives no sign of life; empty: it does
+	refused string // why it does not register us; empty: it does, or was not asked
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
