@@ -42,6 +42,9 @@ func (t *trunk) registered(ctx context.Context, err error) {
 func (t *trunk) alive(ctx context.Context, err error) {
 	t.mu.Lock()
 	known := t.dead != "" && err != nil
+	if t.dead != "" && err == nil {
+		t.returns++
+	}
 	t.mu.Unlock()
 	if known {
 		return
@@ -70,6 +73,13 @@ func (t *trunk) become(ctx context.Context, why *string, err error, change func(
 	if changed || err != nil && err.Error() != before {
 		zerolog.Ctx(ctx).Info().Str("trunk", t.Name).Bool("up", now.Up).Bool("registered", now.Registered).Str("why", now.LastError).Msg("trunk")
 	}
+}
+
+// returned counts how often the carrier was dead and is back.
+func (t *trunk) returned() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.returns
 }
 
 func (t *trunk) up() bool {

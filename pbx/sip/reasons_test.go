@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -72,6 +75,43 @@ func TestTheLogSaysWhyATrunkIsNotRegisteredAndEachReasonOnce(t *testing.T) {
 			if !slices.Equal(got, c.want) {
 				t.Errorf("the log says %+v, want %+v", got, c.want)
 			}
+		})
+	}
+}
+
+func TestACarrierThatWasAwayAndIsBackIsRegisteredWithAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error // of the REGISTER before
+		soon bool
+	}{
+		"it may have forgotten us":     {nil, true},
+		"it was away then":             {errDead, true},
+		"it was full":                  {refusedError{code: 503}, true},
+		"it says when we may ask":      {refusedError{code: 503, retryAfter: time.Minute}, false},
+		"it has refused our password":  {refusedError{code: 403}, false},
+		"it has refused it in a trice": {fmt.Errorf("%w: wrong", refusedError{code: 401}), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr, err := newTrunk(Trunk{Name: "carrier", Target: "192.0.2.1", Register: true, AuthUser: "883140001"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := &registration{trunk: tr, server: &Server{cfg: Config{}.withDefaults()}, dialog: dialog{path: path{network: "UDP"}}, hop: tr.gateways.first()}
+				began := time.Now()
+				go func() {
+					time.Sleep(5 * time.Second)
+					tr.alive(t.Context(), errDead)
+					time.Sleep(5 * time.Second)
+					tr.alive(t.Context(), nil)
+				}()
+				if !r.rest(t.Context(), 2*time.Minute, c.err) {
+					t.Fatal("it does not go on")
+				}
+				if took := time.Since(began); c.soon != (took <= 10*time.Second+2*lookAfter) || took < 10*time.Second {
+					t.Errorf("registers after %v", took)
+				}
+			})
 		})
 	}
 }

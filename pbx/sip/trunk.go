@@ -33,6 +33,7 @@ type trunk struct {
 	state   TrunkState
 	dead    string // why: it gives no sign of life; empty: it does
 	refused string // why it does not register us; empty: it does, or was not asked
+	returns int    // how often it has given signs of life again
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
