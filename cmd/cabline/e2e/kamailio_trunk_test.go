@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -125,7 +126,8 @@ func (p proxied) idle(t *testing.T) bool {
 // hold; and its end by one side or the other.
 func (p proxied) forwards(t *testing.T, callerEnds bool) {
 	t.Helper()
-	ctx := within(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	caller, err := p.client.Call(forwardLine)
 	check(t, err)
 	target, err := p.people.Coming(ctx)
