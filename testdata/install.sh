@@ -30,6 +30,17 @@ build() {
 	fi
 }
 
+# kamailio: without its service, which would take port 5060. Its package starts it
+# unless that is forbidden beforehand.
+mask=()
+kamailio() {
+	if [ ! -x /usr/sbin/kamailio ]; then # which is not in everybody's path
+		missing+=(kamailio)
+		command -v systemctl >/dev/null 2>&1 && mask=(systemctl mask kamailio.service)
+	fi
+	compgen -G "/usr/lib/*/kamailio/modules/tls.so" >/dev/null || missing+=(kamailio-tls-modules)
+}
+
 browser() {
 	for name in chromium chromium-browser google-chrome google-chrome-stable; do
 		command -v "$name" >/dev/null 2>&1 && return
@@ -48,6 +59,7 @@ test)
 	browser
 	need sipp sip-tester
 	need baresip baresip-core
+	kamailio
 	need tshark tshark
 	need ip iproute2
 	need pkg-config pkg-config
@@ -79,7 +91,7 @@ fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-	echo "missing packages; run this and then make again:  sudo apt-get update && sudo apt-get install -y ${missing[*]}" >&2
+	echo "missing packages; run this and then make again:  ${mask[*]:+sudo ${mask[*]} && }sudo apt-get update && sudo apt-get install -y ${missing[*]}" >&2
 	# Without Node alone a build still works, with a page that says what is missing.
 	case "$1 ${missing[*]}" in
 	"build nodejs npm" | "build nodejs" | "build npm") exit 0 ;;
@@ -93,6 +105,7 @@ trap 'rm -f "$said"' EXIT
 try() {
 	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$said" 2>&1
 }
+[ ${#mask[@]} -eq 0 ] || "${mask[@]}" >/dev/null 2>&1 || true # no systemd runs: nothing starts it either
 install=(install -y --no-install-recommends "${missing[@]}")
 # The lists of packages are often missing or old: only then are they fetched.
 if ! try "${install[@]}" && ! { try update && try "${install[@]}"; }; then

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	wire "github.com/emiago/sipgo/sip"
@@ -33,35 +34,52 @@ func (s *Server) Trunks() []TrunkState {
 
 // registered notes how a REGISTER went.
 func (t *trunk) registered(ctx context.Context, err error) {
-	t.become(ctx, err, func() { t.state.Registered = err == nil })
+	t.become(ctx, &t.refused, err, func() { t.state.Registered = err == nil })
 }
 
-// alive notes whether the carrier answers.
+// alive notes whether the carrier answers. Why it does not is said once: each call
+// that fails would have another time in its reason.
 func (t *trunk) alive(ctx context.Context, err error) {
-	t.become(ctx, err, func() { t.dead = err != nil })
+	t.mu.Lock()
+	known := t.dead != "" && err != nil
+	if t.dead != "" && err == nil {
+		t.returns++
+	}
+	t.mu.Unlock()
+	if known {
+		return
+	}
+	t.become(ctx, &t.dead, err, func() {})
 }
 
-// become changes the state, and says so when that is news.
-func (t *trunk) become(ctx context.Context, err error, change func()) {
+// become changes the state, and says so when that is news, or when the reason is:
+// OPTIONS may have been answered before a REGISTER is refused. Of the two reasons
+// each is kept, or they would be news in turns.
+func (t *trunk) become(ctx context.Context, why *string, err error, change func()) {
 	t.mu.Lock()
-	old := t.state
+	old, before := t.state, *why
 	change()
-	t.state.Up = !t.dead && (!t.Register || t.state.Registered)
-	switch {
-	case err != nil:
-		t.state.LastError = err.Error()
-	case t.state.Up:
-		t.state.LastError = ""
+	if *why = ""; err != nil {
+		*why = err.Error()
 	}
-	news := old.Since.IsZero() || old.Up != t.state.Up || old.Registered != t.state.Registered
-	if news {
+	t.state.Up = t.dead == "" && (!t.Register || t.state.Registered)
+	t.state.LastError = strings.Trim(t.refused+"; "+t.dead, "; ")
+	changed := old.Since.IsZero() || old.Up != t.state.Up || old.Registered != t.state.Registered
+	if changed {
 		t.state.Since = time.Now()
 	}
 	now := t.state
 	t.mu.Unlock()
-	if news {
+	if changed || err != nil && err.Error() != before {
 		zerolog.Ctx(ctx).Info().Str("trunk", t.Name).Bool("up", now.Up).Bool("registered", now.Registered).Str("why", now.LastError).Msg("trunk")
 	}
+}
+
+// returned counts how often the carrier was dead and is back.
+func (t *trunk) returned() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.returns
 }
 
 func (t *trunk) up() bool {

@@ -36,6 +36,7 @@ type registration struct {
 	failures int       // since it last worked
 	breaks   int       // of connections that did not last
 	since    time.Time // of the last REGISTER that worked
+	seen     int       // of the carrier's returns, when the last one was sent
 }
 
 // stayRegistered registers until ctx ends, and then takes the registration back.
@@ -46,12 +47,13 @@ func (s *Server) stayRegistered(ctx context.Context, t *trunk) {
 	}
 	r.callID, r.localTag = newCallID(), newTag()
 	for {
+		r.seen = r.returned()
 		granted, err := r.register(ctx, r.asked)
 		if ctx.Err() != nil {
 			break
 		}
 		r.registered(ctx, err)
-		if !r.rest(ctx, r.pause(granted, err), err == nil) {
+		if !r.rest(ctx, r.pause(granted, err), err) {
 			break
 		}
 	}
@@ -96,9 +98,11 @@ func between(low, high time.Duration) time.Duration {
 	return low + rand.N(max(high-low, 1))
 }
 
-// rest waits; false: ctx has ended. A registration is gone with its connection,
-// and moves with the calls to the gateway that lives.
-func (r *registration) rest(ctx context.Context, wait time.Duration, registered bool) bool {
+// rest waits after a REGISTER that ended with err; false: ctx has ended. A
+// registration is gone with its connection, moves with the calls to the gateway that
+// lives, and may be forgotten by a carrier that was away and is back.
+func (r *registration) rest(ctx context.Context, wait time.Duration, err error) bool {
+	registered := err == nil
 	due, look := time.NewTimer(wait), time.NewTicker(lookAfter)
 	defer due.Stop()
 	defer look.Stop()
@@ -110,7 +114,7 @@ func (r *registration) rest(ctx context.Context, wait time.Duration, registered 
 			return true
 		case <-look.C:
 		}
-		if registered && r.gateways.first() != r.hop {
+		if registered && r.gateways.first() != r.hop || r.returned() != r.seen && maySoon(err) {
 			return true
 		}
 		if !registered || r.network == "UDP" || r.server.connected(path{network: r.network, flow: r.next}) {
@@ -125,6 +129,13 @@ func (r *registration) rest(ctx context.Context, wait time.Duration, registered 
 		due.Reset(min(wait, backOff(r.server.cfg.backOff, r.breaks)))
 		registered = false // no need to look again
 	}
+}
+
+// maySoon says whether a REGISTER that ended so may go again as soon as the carrier
+// is back: none has been refused, nor told when to come again.
+func maySoon(err error) bool {
+	var no refusedError
+	return err == nil || lost(err) && (!errors.As(err, &no) || no.retryAfter == 0)
 }
 
 // refusedError is a registrar's final no.

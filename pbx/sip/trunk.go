@@ -29,9 +29,11 @@ type trunk struct {
 	learned       atomic.Pointer[[]string] // the registrar's realms
 	trust         *trust                   // of TLS
 
-	mu    sync.Mutex // guards all below
-	state TrunkState
-	dead  bool // gives no sign of life
+	mu      sync.Mutex // guards all below
+	state   TrunkState
+	dead    string // why: it gives no sign of life; empty: it does
+	refused string // why it does not register us; empty: it does, or was not asked
+	returns int    // how often it has given signs of life again
 }
 
 func newTrunk(cfg Trunk) (*trunk, error) {
@@ -124,12 +126,24 @@ func (t *trunk) mine(realm string) bool {
 func (t *trunk) lead(d *dialog, h locate.Hop) {
 	d.next = h.Addr.String()
 	if t.Proxy != "" {
-		proxy := t.gateways.target
-		d.routes = []wire.Uri{{Scheme: "sip", Host: proxy.Host, UriParams: wire.HeaderParams{{K: "lr"}}}}
-		if proxy.Port != 5060 {
-			d.routes[0].Port = proxy.Port
-		}
+		d.routes = []wire.Uri{t.route()}
 	}
+}
+
+// route is the proxy before the carrier, as a request leads by it. Without a
+// transport a URI with a port or an address would mean UDP (RFC 3263 §4.1), and
+// over TLS one without a port 5061.
+func (t *trunk) route() wire.Uri {
+	proxy := t.gateways.target
+	uri := wire.Uri{Scheme: "sip", Host: proxy.Host}
+	if proxy.Port != 5060 || t.Transport == "tls" {
+		uri.Port = proxy.Port
+	}
+	if t.Transport == "tcp" || t.Transport == "tls" {
+		uri.UriParams = append(uri.UriParams, wire.HeaderKV{K: "transport", V: t.Transport})
+	}
+	uri.UriParams = append(uri.UriParams, wire.HeaderKV{K: "lr"})
+	return uri
 }
 
 // listed says whether an address is one that the trunk's calls come from.

@@ -171,3 +171,26 @@ func TestTheAudioOfATrunkIsAsTheTrunkWantsIt(t *testing.T) {
 		}
 	}
 }
+
+// RFC 3263 §4.1 on the URI alone has to lead where the request goes.
+func TestTheRouteByAProxySaysTheTransportThatIsTaken(t *testing.T) {
+	for _, c := range []struct{ proxy, transport, want string }{
+		{"proxy.test", "", "sip:proxy.test;lr"},
+		{"proxy.test:5060", "udp", "sip:proxy.test;lr"},
+		{"proxy.test:5080", "udp", "sip:proxy.test:5080;lr"},
+		{"proxy.test", "tcp", "sip:proxy.test;transport=tcp;lr"},
+		{"192.0.2.1:5060", "tcp", "sip:192.0.2.1;transport=tcp;lr"},
+		{"192.0.2.1:5061", "tls", "sip:192.0.2.1:5061;transport=tls;lr"},
+		{"192.0.2.1:5060", "tls", "sip:192.0.2.1:5060;transport=tls;lr"}, // without a port it would be 5061
+		{"proxy.test", "tls", "sip:proxy.test;transport=tls;lr"},
+	} {
+		tr, err := newTrunk(Trunk{Name: "carrier", Target: "carrier.test", Proxy: c.proxy, Transport: c.transport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		route := tr.route()
+		if got := route.String(); got != c.want {
+			t.Errorf("by %s over %q: %s, want %s", c.proxy, c.transport, got, c.want)
+		}
+	}
+}

@@ -30,6 +30,20 @@ func (w *world) phoneOf(transport string) (at string) {
 	return w.Network.Exchange.String() + ";transport=" + transport
 }
 
+// newBaresipTrunk is an exchange whose carrier is baresip: whoever is called is
+// there. From the client's address calls come, too.
+func newBaresipTrunk(t *testing.T, transport, srtp, mediaenc string) (w *world, called *baresip) {
+	t.Helper()
+	port, shown := freePorts(t, 2), ownCertificate(t)
+	trunk, host := fmt.Sprintf("transport: %s, srtp: %s", transport, srtp), port
+	if transport == "tls" {
+		trunk, host = fmt.Sprintf("%s, ca: %q", trunk, shown), port+1
+	}
+	other := "\n  - {name: plain, host: {carrier}:5070, from: [{client}], caller_id: \"+74950000002\", order: 0}\nlines:"
+	w = newWorldOf(t, strings.Replace(baresipFirm(host, trunk), "\nlines:", other, 1))
+	return w, w.baresip(t, baresipOptions{Port: port, Login: "+79990000001", Tone: 1000, Media: mediaenc, Trust: filepath.Join(w.Data, "web.pem"), Shows: shown})
+}
+
 // converse proves that two hear each other, by tones, and press keys for each other.
 func converse(a, b *baresip) {
 	a.t.Helper()
@@ -48,19 +62,14 @@ func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
 		"over TLS":                         {"tls", "off", ""},
 		"over TLS with SRTP, required":     {"tls", "required", "srtp-mand"},
 		"over TLS with SRTP, offered":      {"tls", "offered", "srtp"},
+		"over UDP with SRTP":               {"udp", "required", "srtp-mand"},
+		"over TCP with SRTP":               {"tcp", "offered", "srtp"},
 		"over UDP with SRTP that it lacks": {"udp", "offered", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			port, shown := freePorts(t, 2), ownCertificate(t)
-			trunk, host := fmt.Sprintf("transport: %s, srtp: %s", c.transport, c.srtp), port
-			if c.transport == "tls" {
-				trunk, host = fmt.Sprintf("%s, ca: %q", trunk, shown), port+1
-			}
-			w := newWorldOf(t, baresipFirm(host, trunk))
-			own := filepath.Join(w.Data, "web.pem")
-			called := w.baresip(t, baresipOptions{Port: port, Login: "+79990000001", Tone: 1000, Media: c.mediaenc, Trust: own, Shows: shown})
-			caller := w.baresip(t, baresipOptions{Port: freePorts(t, 2), Login: clientPhone, Tone: 440, Media: c.mediaenc, Trust: own, Shows: shown})
+			w, called := newBaresipTrunk(t, c.transport, c.srtp, c.mediaenc)
+			caller := w.baresip(t, baresipOptions{Port: freePorts(t, 2), Login: clientPhone, Tone: 440, Media: c.mediaenc, Trust: filepath.Join(w.Data, "web.pem"), Shows: ownCertificate(t)})
 			caller.do("dial", "sip:"+forwardLine+"@"+w.phoneOf(c.transport))
 			if e := called.tells("CALL_INCOMING"); !strings.HasPrefix(e.Peer, "sip:"+forwardLine+"@") {
 				t.Errorf("a call from %s", e.Peer)
@@ -82,6 +91,48 @@ func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// More packets go by than half of all sequence numbers, in which nothing is sent to
+// baresip: over SRTP it would take what comes then for what came long ago.
+func TestBaresipAsATrunkHoldsForElevenMinutes(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		for srtp, mediaenc := range map[string]string{"off": "", "required": "srtp-mand"} {
+			t.Run("over "+strings.ToUpper(transport)+", SRTP "+srtp, func(t *testing.T) {
+				t.Parallel()
+				w, called := newBaresipTrunk(t, transport, srtp, mediaenc)
+				caller, err := w.client.Call(forwardLine)
+				check(t, err)
+				called.tells("CALL_INCOMING")
+				called.do("accept", "")
+				called.tells("CALL_ESTABLISHED")
+				called.talks(caller)
+				called.do("hold", "")
+				hears(t, caller, media.Speech{w.music()})
+				caller.Lapse(11 * time.Minute)
+				called.do("resume", "")
+				called.talks(caller)
+				caller.Press("5")
+				called.keys("5")
+				called.do("sndcode", "7")
+				until(t, "the key reaches the caller", func() bool { return caller.Keys() == "7" })
+
+				if encrypted := strings.Contains(called.said.String(), "SRTP is Enabled"); encrypted != (mediaenc != "") {
+					t.Errorf("the audio is encrypted: %v", encrypted)
+				}
+				// A carrier may send nobody anywhere. baresip hangs up over it.
+				called.do("transfer", "sip:+79990000002@"+w.Network.Exchange.String())
+				if e := called.tells("TRANSFER_FAILED"); e.Param != "405 Method Not Allowed" {
+					t.Errorf("a REFER is refused with %q", e.Param)
+				}
+				leaves(t, caller)
+				cdr, err := w.WaitCDR(within(t), clientPhone)
+				check(t, err)
+				tells(t, cdr, "completed", []string{"dial target", "target answered", "talk to target", "target holds", "target goes on", "ended: completed"},
+					[]string{"client " + clientPhone + ": completed", "target +79990000001: hung up"})
+			})
+		}
 	}
 }
 

@@ -231,14 +231,14 @@ func (b *baresip) read() {
 	}
 }
 
-// ownCertificate is a file with a certificate for 127.0.0.1 that signs itself, and
-// its key.
+// ownCertificate is a file with a certificate for 127.0.0.1 and carrier.test that
+// signs itself, and its key.
 func ownCertificate(t *testing.T) (file string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	check(t, err)
 	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "baresip"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "baresip"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"carrier.test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(cryptorand.Reader, cert, cert, key.Public(), key)

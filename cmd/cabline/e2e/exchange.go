@@ -148,7 +148,13 @@ var webAddress = regexp.MustCompile(`listen: (https?://[^\s,}]+)`)
 // order.
 func Start(t *testing.T, config string) *Exchange {
 	t.Helper()
-	x := &Exchange{Network: NewNetwork(t), Token: "dispatch-token"}
+	return StartIn(t, NewNetwork(t), config)
+}
+
+// StartIn is Start on a network where somebody else is already.
+func StartIn(t *testing.T, network Network, config string) *Exchange {
+	t.Helper()
+	x := &Exchange{Network: network, Token: "dispatch-token"}
 	file := filepath.Join(t.TempDir(), "cabline.yaml")
 	text := strings.NewReplacer("{exchange}", x.Network.Exchange.String(), "{client}", x.Client.String(), "{carrier}", x.Carrier.String()).Replace(config)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -53,7 +53,7 @@ func (w *world) sippClient(t *testing.T, scenario string, o sippOptions) *sipp {
 func (w *world) sippDriver(t *testing.T, scenario string, o sippOptions) *sipp {
 	check(t, w.people.Close())
 	s := runSipp(t, scenario, o, netip.AddrPortFrom(w.Carrier, 5070), w.Network.Exchange)
-	until(t, "sipp listens", func() bool { return s.listens(w.Carrier, 5070) })
+	until(t, "sipp listens", func() bool { return listens(w.Carrier, 5070) })
 	return s
 }
 
@@ -87,7 +87,7 @@ func runSipp(t *testing.T, scenario string, o sippOptions, at netip.AddrPort, ex
 }
 
 // listens looks into the kernel's tables whether the port is taken.
-func (s *sipp) listens(host netip.Addr, port int) bool {
+func listens(host netip.Addr, port int) bool {
 	b := host.As4()
 	entry := fmt.Sprintf("%08X:%04X", binary.LittleEndian.Uint32(b[:]), port)
 	for _, table := range []string{"/proc/net/udp", "/proc/net/tcp"} {

@@ -221,8 +221,10 @@ func (c *Call) accepted(m *siptext.Message) {
 	if contact := siptext.URI(m.Value("Contact")); contact != "" {
 		c.target = contact
 	}
-	c.routes = m.Values("Record-Route")
-	slices.Reverse(c.routes)
+	if c.state != talking { // later the route set stands (RFC 3261 §12.2)
+		c.routes = m.Values("Record-Route")
+		slices.Reverse(c.routes)
+	}
 	ack := c.request("ACK", m.CSeq())
 	if c.sound.agree(m.Body, !c.late) && c.late {
 		ack.WithBody("application/sdp", c.sound.answer(1))
