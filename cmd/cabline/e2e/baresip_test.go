@@ -289,7 +289,12 @@ func (b *baresip) tells(kind string) event {
 
 // heard is what baresip's latest call sounded like, from its recording.
 func (b *baresip) heard() Recording {
-	var latest string
+	_, r := b.recording()
+	return r
+}
+
+// recording is the file of the latest call, and what it sounded like.
+func (b *baresip) recording() (latest string, r Recording) {
 	var at time.Time
 	files, _ := filepath.Glob(filepath.Join(b.dir, "dump-*-dec.wav"))
 	for _, name := range files {
@@ -300,7 +305,7 @@ func (b *baresip) heard() Recording {
 	text, err := os.ReadFile(latest)
 	data := bytes.Index(text, []byte("data"))
 	if err != nil || data < 0 || len(text) < data+8 || data < 28 {
-		return Recording{}
+		return latest, Recording{}
 	}
 	// The length before the samples is written at the end. Of a finer sound, as
 	// Opus is, we take each sample that falls on one of ours.
@@ -311,15 +316,22 @@ func (b *baresip) heard() Recording {
 	for i := 0; i+1 < len(samples); i += 2 * step {
 		alaw = append(alaw, g711.EncodeAlawFrame(int16(binary.LittleEndian.Uint16(samples[i:]))))
 	}
-	return Recording{Start: at, ALaw: alaw}
+	return latest, Recording{Start: at, ALaw: alaw}
 }
 
-// hears waits until baresip has heard a tone, and little else, for a second.
+// hears waits until baresip has heard a tone, and little else, for a second from
+// now on: what comes while it cannot hear is not in its recording, which then ends
+// with what came before.
 func (b *baresip) hears(hz int) {
 	b.t.Helper()
+	file, before := b.recording()
 	var last Recording
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if last = b.heard().Last(time.Second); last.Length() > 900*time.Millisecond && last.Tone(hz) == 1 {
+		now, all := b.recording()
+		if now != file { // another call
+			file, before = now, Recording{}
+		}
+		if last = all.Last(time.Second); all.Length() >= before.Length()+time.Second && last.Tone(hz) == 1 {
 			return
 		}
 	}
