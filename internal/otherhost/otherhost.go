@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cabline/internal/lacking"
 )
 
 // Host is one until the test ends.
@@ -25,12 +27,8 @@ type Host struct {
 // where CI is set: there nobody would see that it is never run.
 func New(t *testing.T) Host {
 	t.Helper()
-	if os.Getuid() != 0 {
-		lacking(t, "a network namespace needs root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		lacking(t, "no ip(8) here: install iproute2")
-	}
+	lacking.NeedRoot(t, "a network namespace")
+	lacking.Command(t, "ip")
 	a, b := byte(rand.N(256)), byte(4*rand.N(64))
 	h := Host{fmt.Sprintf("cabl%d-%d-%d", os.Getpid(), a, b), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
 	wire := fmt.Sprintf("cb%d", rand.N(1<<30))
@@ -44,18 +42,10 @@ func New(t *testing.T) Host {
 		"-n " + h.name + " link set out up",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			lacking(t, fmt.Sprintf("ip %s: %s", line, out)) // a container that may not
+			lacking.Skip(t, lacking.Namespaces, "ip", line+":", string(out)) // a container that may not
 		}
 	}
 	return h
-}
-
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
 
 // runs bounds what a program there may take.
