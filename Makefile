@@ -8,7 +8,7 @@ SHELL := /bin/bash
 WEB := pbx/console/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/*.mjs $(WEB)/*.json -type f 2>/dev/null)
 BROWSER := testdata/browser
-OURS := cmd dispatchapi ivr media pbx prompts testdata
+OURS := cmd dispatchapi internal ivr media pbx prompts testdata
 # The version of the nearest tag; without one the binary names its commit.
 VERSION := $(shell git describe --tags --dirty 2>/dev/null)
 # Git refuses to read a repository that belongs to somebody else.

@@ -59,6 +59,7 @@ var endings = []struct {
 	{ErrBusy, "busy"},
 	{ErrNoAnswer, "no answer"},
 	{ErrRejected, "rejected"},
+	{ErrExpired, "session expired"}, // before what it wraps
 	{ErrUnreachable, "unreachable"},
 	{ErrNoChannel, "no free channel"},
 	{ErrElsewhere, "answered elsewhere"},

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 	"cabline/pbx"
 	"cabline/pbx/pbxtest"
@@ -208,9 +209,7 @@ func lives(t *testing.T, path string) (rings, deliveries int, steps []string) {
 }
 
 func TestKilledAtEveryStepANoticeRingsTwiceAtMostAndIsDeliveredOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some seventy processes")
-	}
+	lacking.Patience(t, "some seventy processes")
 	unharmed := filepath.Join(t.TempDir(), "cabline.db")
 	if life(t, unharmed, "") {
 		t.Fatal("killed by nobody")

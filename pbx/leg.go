@@ -28,6 +28,10 @@ var (
 // connected.
 var ErrAway = fmt.Errorf("not logged in: %w", ErrUnreachable)
 
+// ErrExpired is the ErrUnreachable of a party that was in a call, and no longer
+// says that it is (RFC 4028 §10).
+var ErrExpired = fmt.Errorf("session expired: %w", ErrUnreachable)
+
 // Leg is one party's connection to the exchange: one SIP dialog with its audio,
 // whether a carrier, a softphone or a browser is at the other end.
 type Leg interface {

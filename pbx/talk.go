@@ -23,7 +23,8 @@ const missedAfter = 10 * time.Second
 // join lets two answered legs talk, with music for the one whom the other puts
 // on hold, and returns when either hangs up: nil, for that is how talks end; or
 // the cause of ctx when somebody else ended the call; or ErrMediaLost when
-// neither is heard any more; or *referred.
+// neither is heard any more; or ErrExpired when one is no longer there by its
+// word; or *referred.
 func (c *Call) join(ctx context.Context, a, b Leg) error {
 	defer forgetKeys(a, b) // keys of the talk are no answer to the next menu
 	defer c.taped(ctx, a, b)()
@@ -64,10 +65,23 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 		return &referred{wish}
 	default:
 	}
-	if a.Context().Err() != nil || b.Context().Err() != nil {
-		return nil // ctx may end with one of the legs: all were ready at once
+	if over, why := parted(a, b); over { // ctx may end with one of the legs: all were ready at once
+		return why
 	}
 	return context.Cause(talk)
+}
+
+// parted says whether a party of a talk is gone, and what the talk then ended by.
+func parted(a, b Leg) (over bool, why error) {
+	for _, leg := range []Leg{a, b} {
+		if leg.Context().Err() == nil {
+			continue
+		}
+		if over = true; errors.Is(context.Cause(leg.Context()), ErrExpired) {
+			why = ErrExpired
+		}
+	}
+	return over, why
 }
 
 // hear lets the parties hear each other, or music, until that changes or one of

@@ -62,6 +62,8 @@ test)
 	kamailio
 	need tshark tshark
 	need ip iproute2
+	need sox sox
+	need ffmpeg ffmpeg
 	need pkg-config pkg-config
 	pkg-config --exists opus 2>/dev/null || missing+=(libopus-dev)
 	for voice in ru_RU en_US fr_CA; do # people speaking, for the ear that looks for keys

@@ -234,6 +234,28 @@ func TestNoTestSleeps(t *testing.T) {
 	}
 }
 
+// A test that cannot run names what the machine lacks (internal/lacking): a silent
+// skip is a test that nobody misses.
+func TestNoTestSkipsInSilence(t *testing.T) {
+	for _, s := range house(t) {
+		if s.pkg() == "internal/lacking" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && skips(call) {
+				t.Errorf("%s: a skip; say by internal/lacking what the test lacks", s.at(n))
+			}
+			return true
+		})
+	}
+}
+
+// skips says whether a call is one of testing.TB's skips.
+func skips(call *ast.CallExpr) bool {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && called(call) != "lacking.Skip" && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, f.Sel.Name)
+}
+
 // What is measured in allocations skips under the race detector, or may have to,
 // and "make unit" runs it once more without, by its name.
 func TestWhatMeasuresAllocationsIsRunWithoutTheRaceDetectorToo(t *testing.T) {
@@ -245,7 +267,7 @@ func TestWhatMeasuresAllocationsIsRunWithoutTheRaceDetectorToo(t *testing.T) {
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				id, ok := n.(*ast.Ident)
-				if ok && (id.Name == "raced" || id.Name == "AllocsPerRun") {
+				if ok && (id.Name == "Unraced" || id.Name == "AllocsPerRun") {
 					t.Errorf("%s: make unit finds %s only in media/ and with Alloc in its name", s.at(n), f.Name.Name)
 				}
 				return true

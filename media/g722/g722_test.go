@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"cabline/internal/lacking"
 	"cabline/media/g722"
 )
 
@@ -67,10 +68,7 @@ func TestWhatAnotherEncoderSaidIsHeard(t *testing.T) {
 }
 
 func TestAnotherDecoderHearsWhatIsSaid(t *testing.T) {
-	ffmpeg, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		t.Skip("no ffmpeg here to listen with")
-	}
+	ffmpeg := lacking.Command(t, "ffmpeg")
 	var e g722.Encoder
 	var said []byte
 	for _, s := range sine(1000, 8000) {

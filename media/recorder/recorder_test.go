@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 	"cabline/media/g711"
 	"cabline/media/g722"
@@ -382,12 +382,10 @@ func TestADiskThatIsFullOrNotThereCostsTheRecordingAlone(t *testing.T) {
 
 // tinyDisk is a file system of 64 KB: four seconds.
 func tinyDisk(t *testing.T) string {
-	if os.Getuid() != 0 || runtime.GOOS != "linux" {
-		t.Skip("only root may mount a tiny file system")
-	}
+	lacking.NeedRoot(t, "to mount a tiny file system")
 	folder := t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("mount: %v", err)
+		lacking.Skip(t, lacking.Mounts, "mount:", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(folder, 0) })
 	return folder

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 	"cabline/media/recorder"
 	"cabline/media/wire"
@@ -38,9 +39,7 @@ type result struct {
 }
 
 func TestPhones(t *testing.T) {
-	if os.Getenv(phonesEnv) == "" {
-		t.Skip("for the benchmarks")
-	}
+	lacking.Errand(t, phonesEnv)
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stderr)
 	var o order
 	if err := in.Decode(&o); err != nil {

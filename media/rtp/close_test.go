@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 )
 
@@ -68,7 +69,7 @@ func descriptors(t *testing.T) int {
 	t.Helper()
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip(err)
+		lacking.Skip(t, lacking.Descriptors, err)
 	}
 	return len(names)
 }

@@ -1,20 +1,16 @@
 package rtp
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 )
 
 func TestPartiesAtIPv6AndIPv4HearEachOther(t *testing.T) {
 	six := netip.IPv6Loopback()
-	if l, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
-		t.Skip("this machine has no IPv6:", err)
-	} else {
-		l.Close()
-	}
+	lacking.NeedIPv6(t)
 	for name, at := range map[string][2]netip.Addr{"both at IPv6": {six, six}, "one at IPv6, one at IPv4": {six, loopback}} {
 		t.Run(name, func(t *testing.T) {
 			onBothWires(t, Config{}, func(t *testing.T, r *Relay) {

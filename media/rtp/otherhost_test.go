@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +15,10 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"cabline/internal/lacking"
+	"cabline/internal/otherhost"
 	"cabline/media"
 	"cabline/media/dtmf"
-	"cabline/media/internal/otherhost"
 )
 
 // attackVar names the ports to be attacked; see TestAttacker.
@@ -37,10 +37,7 @@ func attack(t *testing.T, h otherhost.Host, source uint32, ports ...netip.AddrPo
 // TestAttacker is the other host's program: it knows where the calls are and the
 // source of a party, sends all it can think of, and says how much comes back.
 func TestAttacker(t *testing.T) {
-	fields := strings.Fields(os.Getenv(attackVar))
-	if len(fields) == 0 {
-		t.Skip("it is run by others")
-	}
+	fields := strings.Fields(lacking.Errand(t, attackVar))
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(fields[0]), 0)))
 	if err != nil {
 		t.Fatal(err)

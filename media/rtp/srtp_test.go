@@ -11,6 +11,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 	own "cabline/media/srtp"
 	"cabline/media/wire"
@@ -404,9 +405,7 @@ func TestSourcesOfAnEncryptedCallAreCounted(t *testing.T) {
 }
 
 func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
-	if raced {
-		t.Skip("the race detector empties pion's pool")
-	}
+	lacking.Unraced(t)
 	onBothWires(t, Config{}, func(t *testing.T, r *Relay) {
 		for _, s := range suites[:offeredSuites] {
 			a, b := newPhone(t), newPhone(t)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	pion "github.com/pion/srtp/v3"
+
+	"cabline/internal/lacking"
 )
 
 func TestAPacketOfWhichOneBitIsForgedIsNotOpened(t *testing.T) {
@@ -146,9 +148,7 @@ func TestAKeyThatIsUsedUpSealsNoMore(t *testing.T) {
 }
 
 func TestPacketsAreSealedAndOpenedWithoutAllocation(t *testing.T) {
-	if raced {
-		t.Skip("the race detector empties pion's pool")
-	}
+	lacking.Unraced(t)
 	onSuites(t, func(t *testing.T, s suite) {
 		seals, opens := s.sealer(t), s.opener(t, "")
 		b, opened, sent := sound(7, 0), 0, uint16(0)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cabline/internal/lacking"
 	"cabline/media/wav"
 )
 
@@ -89,10 +90,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 }
 
 func TestSoxReadsWhatWeWriteAndWeWhatItWrites(t *testing.T) {
-	sox, err := exec.LookPath("sox")
-	if err != nil {
-		t.Skip("sox is not installed")
-	}
+	sox := lacking.Command(t, "sox")
 	ours, theirs := filepath.Join(t.TempDir(), "ours.wav"), filepath.Join(t.TempDir(), "theirs.wav")
 	want := wav.Audio{Format: wav.ALaw, Rate: 8000, Channels: 2, Data: bytes.Repeat([]byte{0xd5, 0x55, 0x2a, 0x80}, 200)}
 	if err := os.WriteFile(ours, want.Bytes(), 0o600); err != nil {

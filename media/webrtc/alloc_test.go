@@ -11,6 +11,7 @@ import (
 	"github.com/pion/ice/v4"
 	pion "github.com/pion/webrtc/v4"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 )
 
@@ -77,9 +78,7 @@ type bell chan struct{}
 func (b bell) WriteRTP(*media.Packet) { b <- struct{}{} }
 
 func TestAPacketOfABrowsersCallCostsNoAllocation(t *testing.T) {
-	if raced {
-		t.Skip("the race detector empties pion's pool")
-	}
+	lacking.Unraced(t)
 	const runs = 500
 	b := listen(t, netip.Addr{})
 	p, w := open(t, b), newWire(t)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media/webrtc"
 )
 
@@ -98,6 +99,7 @@ type page struct {
 
 func newPage(t *testing.T, dir, url string) *page {
 	t.Helper()
+	lacking.NeedBrowser(t)
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal("run npm ci in testdata/browser first")
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,8 +20,9 @@ import (
 	"github.com/pion/stun/v4"
 	pion "github.com/pion/webrtc/v4"
 
+	"cabline/internal/lacking"
+	"cabline/internal/otherhost"
 	"cabline/media"
-	"cabline/media/internal/otherhost"
 )
 
 // attackVar says what the other host knows: its address, ours, the source of the
@@ -32,10 +32,7 @@ const attackVar = "CABLINE_TEST_ATTACK"
 // TestAttacker is the other host's program. It knows all but the secrets, sends
 // all it can think of, and says how much comes back.
 func TestAttacker(t *testing.T) {
-	fields := strings.Fields(os.Getenv(attackVar))
-	if len(fields) == 0 {
-		t.Skip("it is run by others")
-	}
+	fields := strings.Fields(lacking.Errand(t, attackVar))
 	conn, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(fields[0]), 0)),
 		net.UDPAddrFromAddrPort(netip.MustParseAddrPort(fields[1])))
 	if err != nil {

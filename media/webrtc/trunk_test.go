@@ -12,6 +12,7 @@ import (
 	pionrtp "github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 	"cabline/media/rtp"
 )
@@ -101,9 +102,7 @@ func TestWhatTrunkAndBrowserBothHavePassesAsItIs(t *testing.T) {
 }
 
 func TestAPacketBetweenTrunkAndBrowserCostsNoAllocation(t *testing.T) {
-	if raced {
-		t.Skip("the race detector empties pion's pool")
-	}
+	lacking.Unraced(t)
 	const runs = 500
 	b := listen(t, noAddr)
 	port, phone := trunk(t, nil, 8, "PCMA/8000")

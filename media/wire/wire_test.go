@@ -3,8 +3,11 @@ package wire
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
+
+	"cabline/internal/lacking"
 
 	"go.uber.org/goleak"
 )
@@ -46,28 +49,37 @@ func TestASocketIsReachedByTheFamiliesOfItsAddress(t *testing.T) {
 			"[::1]:0":     {"::1"},
 			"[::]:0":      {"127.0.0.1", "::1"},
 		} {
-			e := echo{make(chan Socket, 1)}
-			s, err := w.Open(netip.MustParseAddrPort(at), e, 1<<20)
-			if err != nil {
-				t.Fatalf("%s: %v", at, err)
-			}
-			e.at <- s
-			for _, host := range from {
-				echoes(t, at, netip.AddrPortFrom(netip.MustParseAddr(host), s.Local().Port()))
-			}
-			<-e.at // nobody sends any more
-			s.Close()
-			again, err := w.Open(netip.AddrPortFrom(netip.MustParseAddrPort(at).Addr(), s.Local().Port()), e, 0)
-			if err != nil {
-				t.Errorf("%s is not free after it was closed: %v", at, err)
-				continue
-			}
-			if _, err := w.Open(again.Local(), e, 0); err == nil {
-				t.Errorf("%s was opened twice", at)
-			}
-			again.Close()
+			t.Run(at, func(t *testing.T) {
+				if strings.HasPrefix(at, "[") {
+					lacking.NeedIPv6(t)
+				}
+				reached(t, w, netip.MustParseAddrPort(at), from)
+			})
 		}
 	})
+}
+
+func reached(t *testing.T, w Wire, at netip.AddrPort, from []string) {
+	t.Helper()
+	e := echo{make(chan Socket, 1)}
+	s, err := w.Open(at, e, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.at <- s
+	for _, host := range from {
+		echoes(t, at.String(), netip.AddrPortFrom(netip.MustParseAddr(host), s.Local().Port()))
+	}
+	<-e.at // nobody sends any more
+	s.Close()
+	again, err := w.Open(netip.AddrPortFrom(at.Addr(), s.Local().Port()), e, 0)
+	if err != nil {
+		t.Fatalf("it is not free after it was closed: %v", err)
+	}
+	if _, err := w.Open(again.Local(), e, 0); err == nil {
+		t.Error("it was opened twice")
+	}
+	again.Close()
 }
 
 // echoes proves that what is sent to an address comes back from there.

@@ -46,8 +46,7 @@ func (l *Leg) again(p *accepted) {
 	}
 	if time.Since(p.sent) >= 64*wire.T1 {
 		l.pending, l.acked = nil, true
-		why := fmt.Errorf("no ACK came: %w", pbx.ErrUnreachable)
-		l.fail(why)
+		l.fail(fmt.Errorf("no ACK came: %w", errUnheard))
 		return
 	}
 	_ = p.conn.WriteMsg(p.res)

@@ -79,9 +79,19 @@ func refusal(why error) int {
 	return wire.StatusTemporarilyUnavailable
 }
 
-// byeReason is the Reason header of a BYE (RFC 3326): causes of Q.850.
+// errUnheard is the ErrUnreachable of a party in a call that does not answer.
+var errUnheard = fmt.Errorf("unheard: %w", pbx.ErrUnreachable)
+
+// byeReason is the Reason header of a BYE (RFC 3326): causes of Q.850. RFC 4028 has
+// no cause of its own for a session that nobody refreshed. It is told as the
+// timeout it is, to SIP (408) and to the telephone network behind it (102, which is
+// what RFC 3398 makes of 408); 16 would say that somebody had hung up.
 func byeReason(why error) string {
 	switch {
+	case errors.Is(why, pbx.ErrExpired):
+		return `SIP;cause=408;text="Session expired", Q.850;cause=102;text="Recovery on timer expiry"`
+	case errors.Is(why, errUnheard):
+		return `SIP;cause=408;text="Request Timeout", Q.850;cause=102;text="Recovery on timer expiry"`
 	case errors.Is(why, pbx.ErrMediaLost):
 		return `Q.850;cause=41;text="Media lost"`
 	case errors.Is(why, pbx.ErrShutdown):

@@ -3,12 +3,12 @@ package sip
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
 
+	"cabline/internal/lacking"
 	"cabline/pbx"
 )
 
@@ -18,16 +18,6 @@ func overIPv6(c *Config) {
 		c.Listen[i].Addr = netip.AddrPortFrom(netip.IPv6Loopback(), 0)
 	}
 	c.Trunks[0].From = []netip.Prefix{netip.MustParsePrefix("::1/128")}
-}
-
-// hasIPv6 skips a test where the machine has none.
-func hasIPv6(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		t.Skip("this machine has no IPv6:", err)
-	}
-	l.Close()
 }
 
 // tortures6 are the messages of RFC 5118, and what becomes of each; see tortures.
@@ -52,7 +42,7 @@ var tortures6 = []struct {
 }
 
 func TestEveryMessageOfRFC5118HasItsOutcome(t *testing.T) {
-	hasIPv6(t)
+	lacking.NeedIPv6(t)
 	for _, c := range tortures6 {
 		raw := tortureOf(t, "torture6", c.file)
 		for _, network := range []string{"UDP", "TCP"} {
@@ -86,7 +76,7 @@ func TestTheMessagesOfRFC5118AreWhole(t *testing.T) {
 }
 
 func TestACallOverIPv6(t *testing.T) {
-	hasIPv6(t)
+	lacking.NeedIPv6(t)
 	for network, open := range map[string]func(*bench) *phone{"UDP": (*bench).phone, "TCP": (*bench).tcpPhone, "TLS": (*bench).tlsPhone} {
 		t.Run(network, func(t *testing.T) {
 			bound := make(chan RTPOptions, 10)
@@ -119,7 +109,7 @@ func TestACallOverIPv6(t *testing.T) {
 }
 
 func TestATrunkAndAPhoneAtIPv6AreCalled(t *testing.T) {
-	hasIPv6(t)
+	lacking.NeedIPv6(t)
 	carrier := newPhoneAt(t, "[::1]:0")
 	b := start(t, answerAll, func(c *Config) {
 		overIPv6(c)
@@ -150,7 +140,7 @@ func TestATrunkAndAPhoneAtIPv6AreCalled(t *testing.T) {
 }
 
 func TestAllAddressesOfBothFamiliesAreListenedOnAtOnePort(t *testing.T) {
-	hasIPv6(t)
+	lacking.NeedIPv6(t)
 	for range 20 { // another program may have the port
 		six, err := openSocket(netip.AddrPortFrom(netip.IPv6Unspecified(), 0), nil)
 		if err != nil {

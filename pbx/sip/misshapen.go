@@ -27,6 +27,7 @@ func misshapen(message []byte, isStream bool) (code int) {
 	if code := misshapenLine(first); code != 0 || !ended {
 		return max(code, wire.StatusBadRequest)
 	}
+	lengths := 0
 	for name, value := range fields(rest) {
 		ok := true
 		switch name {
@@ -41,11 +42,15 @@ func misshapen(message []byte, isStream bool) (code int) {
 			ok = err == nil
 		case "content-length":
 			n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 32)
-			ok = err == nil && (isStream || n <= uint64(len(body)))
+			lengths++ // two leave no way to tell where the next message begins (RFC 4475 §3.3.9)
+			ok = err == nil && lengths == 1 && (isStream || n <= uint64(len(body)))
 		}
 		if !ok {
 			return wire.StatusBadRequest
 		}
+	}
+	if isStream && lengths == 0 { // RFC 3261 §18.3
+		return wire.StatusBadRequest
 	}
 	return 0
 }
@@ -169,11 +174,22 @@ func (s *Server) rebuffs(message []byte, isStream bool, from netip.AddrPort) (an
 			answer, unfit = nil, true
 		}
 	}()
+	if isStream && !begins(message) {
+		return nil, true
+	}
 	code := misshapen(message, isStream)
 	if code == 0 {
 		return nil, false
 	}
 	return s.rebuff(message, code, from), true
+}
+
+// begins says whether this is the beginning of a message at all. In a stream, what
+// is none follows one whose length was wrong: sipgo would close the connection
+// before that one is answered.
+func begins(message []byte) bool {
+	first, _, _ := bytes.Cut(message, []byte("\r\n"))
+	return bytes.HasPrefix(first, []byte("SIP/")) || bytes.Contains(first, []byte(" SIP/"))
 }
 
 // rebuff is the answer to a request that is not read; nil: it gets none,

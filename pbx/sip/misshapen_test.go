@@ -66,6 +66,29 @@ func TestWhichRequestsCannotBeRead(t *testing.T) {
 	}
 }
 
+// In a stream the length says where the next message begins: there has to be one,
+// and one alone.
+func TestAStreamIsOfNoUseWithoutALengthOrWithTwo(t *testing.T) {
+	head := strings.ReplaceAll(plainRequest, "\n", "\r\n")
+	for name, c := range map[string]struct {
+		lengths      string
+		inStream, or int
+	}{
+		"one":           {"Content-Length: 0\r\n", 0, 0},
+		"one, in short": {"l: 5\r\n", 0, 400}, // a datagram has no more than it has
+		"none":          {"", 400, 0},
+		"two":           {"Content-Length: 0\r\nl: 0\r\n", 400, 400},
+	} {
+		raw := []byte(head + c.lengths + "\r\n")
+		if got := misshapen(raw, true); got != c.inStream {
+			t.Errorf("%s in a stream: %d, want %d", name, got, c.inStream)
+		}
+		if got := misshapen(raw, false); got != c.or {
+			t.Errorf("%s in a datagram: %d, want %d", name, got, c.or)
+		}
+	}
+}
+
 // One goroutine reads a socket, and nobody else would.
 func TestAFaultOfOursInLookingAtARequestEndsNothing(t *testing.T) {
 	var told any

@@ -123,7 +123,7 @@ func (l *Leg) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == up {
-		l.fail(fmt.Errorf("session expired: %w", pbx.ErrUnreachable))
+		l.fail(pbx.ErrExpired)
 	}
 }
 
@@ -207,7 +207,11 @@ func (l *Leg) composeRefresh(method wire.RequestMethod, seq uint32) *wire.Reques
 func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, again func()) {
 	switch {
 	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
-		l.fail(fmt.Errorf("session refresh unanswered: %w", pbx.ErrUnreachable))
+		why := errUnheard
+		if l.interval > 0 {
+			why = pbx.ErrExpired
+		}
+		l.fail(fmt.Errorf("session refresh unanswered: %w", why))
 	case res.IsSuccess():
 		l.retarget(res.Contact())
 		if body := res.Body(); method == wire.INVITE && len(body) > 0 {

@@ -6,13 +6,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
 	"cabline/media"
 )
 
@@ -138,11 +138,7 @@ func TestBaresipAsATrunkHoldsForElevenMinutes(t *testing.T) {
 
 func TestBaresipAtIPv6TalksToOneAtIPv4(t *testing.T) {
 	t.Parallel()
-	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
-		t.Skip("this machine has no IPv6:", err)
-	} else {
-		l.Close()
-	}
+	lacking.NeedIPv6(t)
 	four, six, ours := freePorts(t, 2), freePorts(t, 2), freePorts(t, 1)
 	firm := strings.NewReplacer("listen: [udp://", fmt.Sprintf("listen: [\"udp://[::1]:%d\", udp://", ours),
 		"trunks:\n", fmt.Sprintf("trunks:\n  - {name: six, host: %q, caller_id: \"+74950000000\"}\n", fmt.Sprintf("[::1]:%d", six))).Replace(baresipFirm(four, "transport: udp"))

@@ -29,6 +29,8 @@ import (
 	"time"
 
 	"github.com/zaf/g711"
+
+	"cabline/internal/lacking"
 )
 
 // baresip is a softphone that others made: the proof that we understand more than
@@ -157,10 +159,7 @@ func baresipModules(t *testing.T) string {
 // baresip starts one. It ends with the test.
 func (w *world) baresip(t *testing.T, o baresipOptions) *baresip {
 	t.Helper()
-	binary, err := exec.LookPath("baresip")
-	if err != nil {
-		t.Fatal("baresip is not installed; make test installs it (package baresip-core)")
-	}
+	binary := lacking.Command(t, "baresip")
 	b := &baresip{t: t, name: o.Login, tone: o.Tone, dir: t.TempDir(), news: make(chan struct{}), said: &lockedBuffer{}}
 	control, host := freePorts(t, 1), cmp.Or(o.Host, "127.0.0.1")
 	tone := filepath.Join(b.dir, "tone.wav")
@@ -192,6 +191,7 @@ func (w *world) baresip(t *testing.T, o baresipOptions) *baresip {
 		}
 	})
 	until(t, "baresip listens", func() bool {
+		var err error
 		b.ctrl, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", control))
 		return err == nil
 	})

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"cabline/internal/lacking"
+
 	"github.com/zaf/g711"
 )
 
@@ -58,6 +60,7 @@ func OpenBrowser(t *testing.T, hz int) *Browser {
 		}
 		args = append(args, file)
 	}
+	lacking.NeedBrowser(t)
 	cmd := exec.Command("node", args...)
 	cmd.Dir, cmd.Stderr = browserFolder, os.Stderr
 	in, err := cmd.StdinPipe()

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cabline/internal/lacking"
 )
 
 // kamailio is a carrier that others made: a registrar, and a proxy with all that
@@ -83,16 +85,13 @@ func startKamailio(t *testing.T, n Network, driver netip.AddrPort, o kamailioOpt
 // begin starts a process of it, with nothing in its memory.
 func (k *kamailio) begin() {
 	k.t.Helper()
-	binary, err := exec.LookPath("kamailio")
-	if err != nil {
-		binary = "/usr/sbin/kamailio" // which is not in everybody's path
-	}
+	binary := lacking.Command(k.t, "kamailio", "/usr/sbin/kamailio") // which is not in everybody's path
 	k.said, k.exited = &lockedBuffer{}, make(chan struct{})
 	k.cmd = exec.Command(binary, "-DD", "-E", "-f", filepath.Join(k.dir, "carrier.cfg"), "-Y", k.dir, "-w", k.dir, "-m", "32", "-M", "4")
 	k.cmd.Stdout, k.cmd.Stderr = k.said, k.said
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // it ends its children
 	if err := k.cmd.Start(); err != nil {
-		k.t.Fatalf("%v; make test installs Kamailio (packages kamailio and kamailio-tls-modules)", err)
+		k.t.Fatal(err)
 	}
 	cmd, exited := k.cmd, k.exited
 	go func() { _ = cmd.Wait(); close(exited) }()

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"cabline/cmd/cabline/selftest"
+	"cabline/internal/lacking"
 )
 
 // sniffer is tshark on the loopback.
@@ -34,13 +35,8 @@ type sniffer struct {
 // nothing is missed.
 func sniff(t *testing.T, only ...Network) *sniffer {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("capturing needs root")
-	}
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Fatal("tshark is not installed; make test installs it")
-	}
+	lacking.NeedRoot(t, "to capture")
+	tshark := lacking.Command(t, "tshark")
 	s := &sniffer{file: filepath.Join(t.TempDir(), "wire.pcap"), probe: NewNetwork(t).Exchange}
 	filter := "net 127.64.0.0/10"
 	if len(only) > 0 {

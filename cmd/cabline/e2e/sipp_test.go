@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cabline/cmd/internal/telephone"
+	"cabline/internal/lacking"
 )
 
 // scenarios is where sipp runs: the files in the scenarios are named from there.
@@ -59,10 +60,7 @@ func (w *world) sippDriver(t *testing.T, scenario string, o sippOptions) *sipp {
 
 func runSipp(t *testing.T, scenario string, o sippOptions, at netip.AddrPort, exchange netip.Addr) *sipp {
 	t.Helper()
-	binary, err := exec.LookPath("sipp")
-	if err != nil {
-		t.Fatal("sipp is not installed; make test installs it (package sip-tester)")
-	}
+	binary := lacking.Command(t, "sipp")
 	s := &sipp{name: scenario, dir: t.TempDir(), done: make(chan struct{})}
 	if o.Transport == "" {
 		o.Transport = "u1"
@@ -128,7 +126,7 @@ func listenIn(t *testing.T, host netip.Addr) *tap {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		t.Skip("listening in on the loopback, and sipp's captures, need root: ", err)
+		lacking.Skip(t, lacking.Root, "to listen in on the loopback and for sipp's captures:", err)
 	}
 	p := &tap{fd: fd, done: make(chan struct{})}
 	tv := unix.NsecToTimeval(int64(100 * time.Millisecond))

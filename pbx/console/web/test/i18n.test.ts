@@ -28,7 +28,7 @@ test('every order status has a name', () => {
 
 test('every result word of the exchange has a translation', () => {
   // pbx/cdr.go, endings
-  for (const result of ['completed', 'busy', 'no answer', 'rejected', 'unreachable', 'no free channel', 'answered elsewhere', 'media lost',
+  for (const result of ['completed', 'busy', 'no answer', 'rejected', 'unreachable', 'session expired', 'no free channel', 'answered elsewhere', 'media lost',
     'shutdown', 'not allowed', 'no order', 'hung up', 'timeout', 'cancelled', 'operator wanted', 'failed']) assert.ok(`result.${result}` in ru, result);
 });
 

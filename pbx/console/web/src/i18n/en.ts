@@ -269,6 +269,7 @@ export const en: Record<Key, string> = {
   'result.no answer': 'no answer',
   'result.rejected': 'rejected',
   'result.unreachable': 'unreachable',
+  'result.session expired': 'connection lost',
   'result.no free channel': 'no free lines',
   'result.answered elsewhere': 'answered elsewhere',
   'result.media lost': 'audio lost',

@@ -268,6 +268,7 @@ export const ru = {
   'result.no answer': 'не ответили',
   'result.rejected': 'отклонён',
   'result.unreachable': 'недоступен',
+  'result.session expired': 'связь потеряна',
   'result.no free channel': 'нет свободных линий',
   'result.answered elsewhere': 'ответил другой',
   'result.media lost': 'пропал звук',

@@ -13,11 +13,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cabline/internal/lacking"
 )
 
 // Host is one until the test ends.
 type Host struct {
 	name        string
+	Wire        string     // the interface at our end
 	Here, There netip.Addr // our end of the wire, and its
 }
 
@@ -25,37 +28,49 @@ type Host struct {
 // where CI is set: there nobody would see that it is never run.
 func New(t *testing.T) Host {
 	t.Helper()
-	if os.Getuid() != 0 {
-		lacking(t, "a network namespace needs root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		lacking(t, "no ip(8) here: install iproute2")
-	}
+	lacking.NeedRoot(t, "a network namespace")
+	lacking.Command(t, "ip")
 	a, b := byte(rand.N(256)), byte(4*rand.N(64))
-	h := Host{fmt.Sprintf("cabl%d-%d-%d", os.Getpid(), a, b), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
-	wire := fmt.Sprintf("cb%d", rand.N(1<<30))
+	h := Host{fmt.Sprintf("cabl%d-%d-%d", os.Getpid(), a, b), fmt.Sprintf("cb%d", rand.N(1<<30)), netip.AddrFrom4([4]byte{10, 213, a, b + 1}), netip.AddrFrom4([4]byte{10, 213, a, b + 2})}
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() }) // the wire goes with it
-	for _, line := range []string{
-		"netns add " + h.name,
-		"link add " + wire + " type veth peer name out netns " + h.name,
-		"addr add " + h.Here.String() + "/30 dev " + wire,
-		"link set " + wire + " up",
-		"-n " + h.name + " addr add " + h.There.String() + "/30 dev out",
-		"-n " + h.name + " link set out up",
-	} {
-		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			lacking(t, fmt.Sprintf("ip %s: %s", line, out)) // a container that may not
-		}
-	}
+	ip(t, lacking.Namespaces,                                                  // in a container that may not
+		"netns add "+h.name,
+		"link add "+h.Wire+" type veth peer name out netns "+h.name,
+		"addr add "+h.Here.String()+"/30 dev "+h.Wire,
+		"link set "+h.Wire+" up",
+		"-n "+h.name+" addr add "+h.There.String()+"/30 dev out",
+		"-n "+h.name+" link set out up",
+	)
 	return h
 }
 
-func lacking(t *testing.T, what string) {
+// Over6 is the host at IPv6, whose wire takes no longer packets than it has to
+// (RFC 8200 §5).
+func (h Host) Over6(t *testing.T) Host {
 	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(what)
+	lacking.NeedIPv6(t)
+	four := h.Here.As4()
+	network := netip.AddrFrom16([16]byte{0: 0xfd, 13: four[2], 14: four[3]})
+	h.Here = network.Next()
+	h.There = h.Here.Next()
+	ip(t, lacking.Namespaces,
+		"link set "+h.Wire+" mtu 1280",
+		"-n "+h.name+" link set out mtu 1280",
+		"addr add "+h.Here.String()+"/120 dev "+h.Wire+" nodad",
+		"-n "+h.name+" addr add "+h.There.String()+"/120 dev out nodad",
+	)
+	return h
+}
+
+// ip runs ip(8), with one line of arguments after the other. Where that is refused
+// the machine lacks something.
+func ip(t *testing.T, lacks lacking.Thing, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			lacking.Skip(t, lacks, "ip", line+":", string(out))
+		}
 	}
-	t.Skip(what)
 }
 
 // runs bounds what a program there may take.

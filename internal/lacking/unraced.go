@@ -1,5 +1,5 @@
 //go:build !race
 
-package srtp
+package lacking
 
 const raced = false

@@ -1,0 +1,5 @@
+//go:build race
+
+package lacking
+
+const raced = true

@@ -1,5 +1,0 @@
-//go:build !race
-
-package rtp
-
-const raced = false

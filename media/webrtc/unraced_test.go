@@ -1,5 +1,0 @@
-//go:build !race
-
-package webrtc_test
-
-const raced = false
