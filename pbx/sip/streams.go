@@ -81,10 +81,9 @@ func (d *door) Accept() (net.Conn, error) {
 // connection is one of TCP or TLS as sipgo has it.
 type connection struct {
 	net.Conn
-	closed  func()
-	lull    lull   // of what is read; one goroutine reads
-	ready   []byte // was read and is not fetched yet
-	writing sync.Mutex
+	outlet  *outlet
+	lull    lull                  // of what is read; one goroutine reads
+	ready   []byte                // was read and is not fetched yet
 	trusted atomic.Pointer[trust] // who the peer has shown to be
 	over    atomic.Bool           // nothing more can be read
 	guard   func(message []byte) ([]byte, error)
@@ -92,12 +91,17 @@ type connection struct {
 
 // newConnection tells the register when the connection closes, and then calls gone.
 func (s *Server) newConnection(ctx context.Context, conn net.Conn, network string, gone func()) *connection {
-	c := &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
-		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
+	closed := sync.OnceFunc(func() {
+		s.work.Go(func() { // who ends it may hold any lock
 			gone()
 			s.flowClosed(ctx, network, conn.RemoteAddr().String())
 		})
-	})}
+	})
+	c := &connection{Conn: conn, guard: s.guard}
+	c.outlet = &outlet{work: &s.work, write: c.writeOut,
+		part:  func() { _ = conn.Close(); closed() },
+		reset: func() { c.over.Store(true); reset(conn); closed() },
+	}
 	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	c.lull.look = func(head []byte) bool {
 		answer, unfit := s.rebuffs(head, true, from)
@@ -139,29 +143,45 @@ func (c *connection) Read(buf []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends a message, whole: what is left of one that was cut short would be
-// taken for the beginning of the next.
+// Write has a message sent, and does not wait for that.
 func (c *connection) Write(message []byte) (int, error) {
 	kept, err := c.guard(message)
+	if err == nil {
+		err = c.outlet.take(kept)
+	}
 	if err != nil {
 		return 0, err
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
-	if n, err := c.Conn.Write(kept); err != nil {
-		_ = c.Close()
-		return n, err
-	}
-	return len(message), c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+	return len(message), nil
 }
 
-// Close gives no error: TLS says goodbye, and the peer may be gone.
+// writeOut writes a message, whole: what is left of one that was cut short would be
+// taken for the beginning of the next.
+func (c *connection) writeOut(message []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
+	if _, err := c.Conn.Write(message); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+}
+
+// Close does not wait, neither for what is still to be written nor for TLS, which says
+// goodbye: sipgo holds the lock of all connections.
 func (c *connection) Close() error {
 	c.over.Store(true)
-	_ = c.Conn.Close()
-	c.closed()
+	c.outlet.close()
 	return nil
+}
+
+// reset ends a connection whatever waits in it. TLS says nothing.
+func reset(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // opened is a listener whose connections are those we opened.
