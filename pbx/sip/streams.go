@@ -62,20 +62,34 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		network := strings.ToUpper(d.network)
-		place := d.server.places.take(network, conn.RemoteAddr().(*net.TCPAddr))
-		if d.network == "tls" {
-			conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+		if c := d.enter(conn); c != nil {
+			return c, nil
 		}
-		if place == nil {
-			d.server.turnAway(conn)
-			continue
-		}
-		_ = conn.SetReadDeadline(time.Now().Add(idle))
-		c := d.server.newConnection(d.ctx, conn, network, place.leave)
-		place.limit(func() { _ = c.Close() })
-		return c, nil
 	}
+}
+
+// enter is a connection that has a place; nil: it has none.
+func (d *door) enter(conn net.Conn) net.Conn {
+	var fault error
+	defer func() {
+		if fault != nil {
+			_ = conn.Close()
+		}
+	}()
+	defer d.server.work.caught(&fault)
+	network := strings.ToUpper(d.network)
+	place := d.server.places.take(network, conn.RemoteAddr().(*net.TCPAddr))
+	if d.network == "tls" {
+		conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+	}
+	if place == nil {
+		d.server.turnAway(conn)
+		return nil
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(idle))
+	c := d.server.newConnection(d.ctx, conn, network, place.leave)
+	place.limit(func() { _ = c.Close() })
+	return c
 }
 
 // connection is one of TCP or TLS as sipgo has it.
@@ -116,7 +130,8 @@ func (s *Server) newConnection(ctx context.Context, conn net.Conn, network strin
 var errMisshapen = errors.New("a message that cannot be read")
 
 // Read returns messages, or parts of them, and never what is between.
-func (c *connection) Read(buf []byte) (int, error) {
+func (c *connection) Read(buf []byte) (n int, err error) {
+	defer c.outlet.work.caught(&err)
 	for len(c.ready) == 0 {
 		if c.lull.spoilt {
 			linger(c.Conn, time.Now().Add(lastWord))
@@ -138,7 +153,7 @@ func (c *connection) Read(buf []byte) (int, error) {
 			}
 		}
 	}
-	n := copy(buf, c.ready)
+	n = copy(buf, c.ready)
 	c.ready = c.ready[n:]
 	return n, nil
 }
@@ -250,9 +265,10 @@ func (s *Server) connect(ctx context.Context, network string, to netip.AddrPort,
 	known, err := s.connectionTo(network, to.String())
 	if err != nil {
 		// Who waits may give up; the others that wait for the same do not.
-		opening := s.opening.DoChan(network+to.String(), func() (any, error) {
+		opening := s.opening.DoChan(network+to.String(), func() (_ any, err error) {
 			s.work.begin()
 			defer s.work.done()
+			defer s.work.caught(&err)
 			return nil, s.open(context.WithoutCancel(ctx), network, to, whom)
 		})
 		select {

@@ -79,10 +79,12 @@ func (s *Server) pump(ctx context.Context, browser *websocket.Conn, sipgo net.Co
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
 		defer out.close()
+		defer s.work.recover()
 		s.toBrowser(sipgo, out)
 	})
 	pumps.Go(func() {
 		defer stop()
+		defer s.work.recover()
 		for {
 			_, message, err := browser.Read(ctx)
 			if err != nil || wsutil.WriteClientText(sipgo, message) != nil {
