@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -75,6 +76,11 @@ func (m Menu[Choice]) hear(ctx context.Context, line Line, say media.Speech) (me
 	cut, stop := context.WithCancel(ctx)
 	var player sync.WaitGroup
 	player.Go(func() {
+		defer func() { // it is the story's to tell of
+			if fault := recover(); fault != nil {
+				said <- fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
+			}
+		}()
 		said <- line.Play(cut, append(slices.Clip(say), media.Silence(m.Wait)))
 	})
 	defer func() { stop(); player.Wait() }() // never two voices on one line

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"cabline/media/faults"
 )
 
 // ErrClockClosed is what Play returns when its clock was closed under it.
 var ErrClockClosed = errors.New("clock is closed")
+
+// ErrFault is what Play returns when to say something has panicked; see Report.
+var ErrFault = errors.New("a fault of ours")
 
 const (
 	// Beats are spread over so many phases of a frame: a thousand speeches begun
@@ -25,6 +30,7 @@ const (
 // speeches and keys. Deadlines count from a start and do not drift. Without a
 // beat it does not tick.
 type Clock struct {
+	faults.Line
 	wake, quit, done chan struct{}
 	epoch            time.Time
 
@@ -45,9 +51,10 @@ type phase struct {
 type beat struct {
 	over chan struct{} // closed when there are no more steps
 
-	mu   sync.Mutex  // held during a step
-	step func() bool // nil: over
-	next time.Time
+	mu     sync.Mutex  // held during a step
+	step   func() bool // nil: over
+	next   time.Time
+	faulty bool // a step has panicked
 
 	phase, at int // where it is in the clock, at < 0: nowhere; under the clock's mu
 }
@@ -99,7 +106,7 @@ func (c *Clock) Play(ctx context.Context, to Sink, what Speech) error {
 		if c.closed {
 			return ErrClockClosed
 		}
-		return nil
+		return b.how()
 	case <-ctx.Done():
 		c.stop(b)
 		return context.Cause(ctx)
@@ -205,11 +212,11 @@ func (c *Clock) tick(now time.Time) (next time.Time) {
 			c.due = append(c.due[:0], ph.beats...)
 			after := ph.next
 			c.mu.Unlock() // speeches start and stop while the steps are done
-			for k, b := range c.due {
-				if b.steps(now, after) {
+			c.Each(len(c.due), func(k int) {
+				if c.due[k].steps(now, after) {
 					c.due[k] = nil
 				}
-			}
+			}, func(k int) { c.due[k].hurt() })
 			c.mu.Lock()
 			for k, b := range c.due {
 				if b != nil {
@@ -241,6 +248,24 @@ func (b *beat) steps(now, after time.Time) (more bool) {
 		b.next = after
 	}
 	return b.step != nil
+}
+
+// hurt ends a beat whose step has panicked.
+func (b *beat) hurt() {
+	b.mu.Lock()
+	b.faulty = true
+	b.mu.Unlock()
+	b.end()
+}
+
+// how is how a beat ended by itself.
+func (b *beat) how() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.faulty {
+		return ErrFault
+	}
+	return nil
 }
 
 // end waits for a step under way and lets no other follow.

@@ -313,7 +313,27 @@ func (s *DigitSender) Close() {
 }
 
 // step is one frame of a key.
-func (s *DigitSender) step() bool {
+func (s *DigitSender) step() (more bool) {
+	fault := true
+	defer func() {
+		if fault {
+			s.drop()
+		}
+	}()
+	more = s.frameOfKey()
+	fault = false
+	return more
+}
+
+// drop forgets all keys after a fault, which must not leave the party unable to hear.
+func (s *DigitSender) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue, s.running, s.frame = nil, false, 0
+	s.busy.Store(false)
+}
+
+func (s *DigitSender) frameOfKey() bool {
 	if s.frame == 0 && !s.next() {
 		return false
 	}

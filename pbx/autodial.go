@@ -285,6 +285,7 @@ func (a *Autodial) begin(ctx context.Context, line Line, r NoticeRecord, calls *
 		defer a.look()
 		defer a.pace.end(line)
 		defer a.claim(r, -1)
+		defer caught(ctx, func(error) {})
 		a.tell(ctx, line, r, due)
 	})
 	return nil

@@ -153,13 +153,23 @@ var errFault = errors.New("a fault of ours")
 
 // survive tells a part of a story; a panic ends that part and nothing else.
 func survive(ctx context.Context, call *Call, story func(context.Context, *Call) error) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			zerolog.Ctx(ctx).Error().Bytes(logStack, debug.Stack()).Msg("a call's story panicked")
-			err = fmt.Errorf("%w: %v", errFault, fault)
-		}
-	}()
+	defer caught(ctx, func(fault error) { err = fault })
 	return story(ctx, call)
+}
+
+// caught is deferred by each part of a story, and by what goes on beside one: a panic
+// ends that, and what then says.
+func caught(ctx context.Context, then func(fault error)) {
+	if fault := recover(); fault != nil {
+		zerolog.Ctx(ctx).Error().Interface(logPanic, fault).Bytes(logStack, debug.Stack()).Msg("a call's story panicked")
+		then(fmt.Errorf("%w: %v", errFault, fault))
+	}
+}
+
+// beside is caught for what serves one leg: that ends, and with it what the story does
+// for it.
+func beside(ctx context.Context, leg Leg) func(fault error) {
+	return func(fault error) { hangUp(ctx, leg, fault) }
 }
 
 // attend ends ctx when the leg ends, with the leg's cause: a story has no more
@@ -181,7 +191,10 @@ func (s *Switchboard) finish(ctx context.Context, call *Call, err error) {
 	log := zerolog.Ctx(ctx)
 	var hangups sync.WaitGroup
 	for _, leg := range call.legs {
-		hangups.Go(func() { hangUp(last, leg, err) })
+		hangups.Go(func() {
+			defer caught(ctx, func(error) {})
+			hangUp(last, leg, err)
+		})
 	}
 	hangups.Wait()
 	call.aside.Wait()

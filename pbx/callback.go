@@ -257,6 +257,7 @@ func untilZero(ctx context.Context, leg Leg) (_ context.Context, stop func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
+		defer caught(ctx, cancel)
 		for {
 			select {
 			case key := <-leg.Audio().Digits():

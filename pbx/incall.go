@@ -32,6 +32,7 @@ func (c *Call) untilNews(ctx context.Context, heard <-chan struct{}) (until cont
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer caught(ctx, cancel)
 		select {
 		case <-heard:
 		case <-until.Done():

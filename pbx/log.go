@@ -17,4 +17,5 @@ const (
 	logTook   = "took"
 	logTrunk  = "trunk"
 	logStack  = "stack"
+	logPanic  = "panic"
 )

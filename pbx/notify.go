@@ -142,7 +142,12 @@ func (a *Autodial) refresh(ctx context.Context, call *Call, client Leg, t *told)
 	ask, cancel := context.WithTimeout(ctx, a.Board.Limits.OrderLookup)
 	defer cancel()
 	asked := make(chan NoticeRecord, 1)
-	go func() { asked <- a.current(ask, t.NoticeRecord) }()
+	go func() {
+		now := t.NoticeRecord
+		defer func() { asked <- now }()
+		defer caught(ctx, func(error) {})
+		now = a.current(ask, now)
+	}()
 	err := call.say(ctx, client, cutThrough)
 	now := <-asked // a.current keeps its limit
 	if err != nil {

@@ -101,7 +101,7 @@ func (s *Switchboard) ringOperator(ctx context.Context, t *ticket, to Endpoint, 
 	ring, cancel := context.WithTimeoutCause(ctx, s.Limits.OperatorRing, ErrNoAnswer)
 	defer cancel()
 	r := picked{login: to.Operator, to: to, started: time.Now()}
-	r.leg, r.err = s.Dialer.Dial(ring, to)
+	r.leg, r.err = s.ring(ring, to)
 	if r.err != nil {
 		t.release(to.Operator, restAfter(ctx, r.err))
 	}
@@ -113,6 +113,12 @@ func (s *Switchboard) ringOperator(ctx context.Context, t *ticket, to Endpoint, 
 			t.release(to.Operator, 0)
 		}
 	}
+}
+
+// ring dials; a panic is a phone that cannot be reached.
+func (s *Switchboard) ring(ctx context.Context, to Endpoint) (leg Leg, err error) {
+	defer caught(ctx, func(fault error) { err = fault })
+	return s.Dialer.Dial(ctx, to)
 }
 
 func restAfter(ctx context.Context, err error) time.Duration {

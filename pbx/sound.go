@@ -37,6 +37,7 @@ func sounding(ctx context.Context, leg Leg, first, then media.Speech) *sound {
 	s := &sound{leg: leg, cancel: cancel, what: then}
 	s.cut.Store(new(context.CancelFunc(func() {})))
 	s.player.Go(func() {
+		defer caught(ctx, beside(ctx, leg))
 		err := leg.Audio().Play(ctx, first)
 		for err == nil {
 			err = s.over(ctx)
@@ -59,6 +60,7 @@ func watched(ctx context.Context, leg Leg) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
+		defer caught(ctx, beside(ctx, leg))
 		watch := media.Watch{Silent: missedAfter}
 		for errors.Is(watch.Keep(ctx, leg.Audio()), media.ErrSilent) {
 			leg.Renew()

@@ -121,7 +121,10 @@ func (s *Switchboard) Serve(ctx context.Context) {
 	for {
 		select {
 		case story := <-s.started:
-			stories.Go(func() { story(ctx) })
+			stories.Go(func() {
+				defer caught(ctx, func(error) {})
+				story(ctx)
+			})
 		case <-ctx.Done():
 			stories.Wait()
 			s.live.wait()

@@ -40,6 +40,7 @@ func (c *Call) join(ctx context.Context, a, b Leg) error {
 	missed := make(chan Leg, 2)
 	watch := media.Watch{Silent: silentTalk, Missed: missedAfter, Tell: func(party int) { missed <- []Leg{a, b}[party] }}
 	watcher.Go(func() {
+		defer caught(ctx, end)
 		if errors.Is(watch.Keep(talk, a.Audio(), b.Audio()), media.ErrSilent) {
 			end(ErrMediaLost)
 		}

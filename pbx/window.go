@@ -121,6 +121,7 @@ func (s *Switchboard) talked(ctx context.Context, call *Call) {
 // changeWindows does not keep the call waiting for the disk.
 func (s *Switchboard) changeWindows(ctx context.Context, call *Call, change func(context.Context) error) {
 	call.aside.Go(func() {
+		defer caught(ctx, func(error) {})
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), windowTime)
 		defer cancel()
 		if err := change(last); err != nil {

@@ -119,6 +119,8 @@ func (x *exchange) demoNetwork(listen, exchange netip.AddrPort) (network *carrie
 		return nil, closeAll, fmt.Errorf("demo carrier: %w", err)
 	}
 	closeAll = func() { _ = phones.Close(); relay.Close() }
+	relay.Report(x.faults)
+	phones.Report(x.faults)
 	network, err = carrier.New(carrier.Config{
 		Listen: listen, Exchange: exchange,
 		Subscribers: []carrier.Subscriber{carrier.NewSubscriber("client", demoClient), carrier.NewSubscriber("driver", demoDriver)},

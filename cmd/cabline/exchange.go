@@ -10,13 +10,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"cabline/cmd/cabline/config"
 	"cabline/dispatchapi/orderbook"
 	"cabline/media"
+	"cabline/media/faults"
 	"cabline/media/rtp"
 	"cabline/media/webrtc"
 	"cabline/media/wire"
@@ -45,6 +48,8 @@ type exchange struct {
 	metrics  *console.Metrics
 	gate     *gate.Gate // of SIP and the console
 	recorded *recordings.Recordings
+	faults   *faults.Desk                   // of audio
+	log      atomic.Pointer[zerolog.Logger] // of serve; nil: not yet
 
 	certificates certificates
 }
@@ -53,6 +58,8 @@ type exchange struct {
 // error.
 func build(cfg *config.Config) (x *exchange, err error) {
 	x = &exchange{cfg: cfg, clock: media.NewClock(), metrics: console.NewMetrics(), gate: gate.New()}
+	x.faults = faults.NewDesk(x.tellFault)
+	x.clock.Report(x.faults)
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return x, fmt.Errorf("data folder: %w", err)
 	}
@@ -64,16 +71,20 @@ func build(cfg *config.Config) (x *exchange, err error) {
 		return x, err
 	}
 	x.recorded = x.keepRecordings()
+	x.recorded.Report(x.faults)
 	if x.wire, err = wire.New(0); err != nil {
 		return x, fmt.Errorf("audio: %w", err)
 	}
+	x.wire.Report(x.faults)
 	if x.relay, err = rtp.Listen(rtp.Config{Ports: cfg.RTP.Ports, Wire: x.wire, Clock: x.clock}); err != nil {
 		return x, fmt.Errorf("rtp: %w", err)
 	}
+	x.relay.Report(x.faults)
 	// Browsers' audio shares address and number with the web port: one hole in a firewall.
 	if x.browsers, err = webrtc.Listen(webrtc.Config{Addr: cfg.Web.Listen.Addr, Public: cfg.SIP.Public, Wire: x.wire, Clock: x.clock, Codecs: codecs(cfg.RTP.Codecs)}); err != nil {
 		return x, fmt.Errorf("browsers' audio: %w", err)
 	}
+	x.browsers.Report(x.faults)
 	if x.board, err = x.switchboard(); err != nil {
 		return x, err
 	}
@@ -94,8 +105,16 @@ func build(cfg *config.Config) (x *exchange, err error) {
 	return x, nil
 }
 
+// tellFault logs a panic in what moves audio, once for each place in our source.
+func (x *exchange) tellFault(fault any, stack []byte) {
+	if log := x.log.Load(); log != nil {
+		log.Error().Interface("panic", fault).Bytes("stack", stack).Msg("a fault of ours in the audio")
+	}
+}
+
 // serve runs calls and pages until ctx ends and the last call is over.
 func (x *exchange) serve(ctx context.Context, pages net.Listener, server *http.Server) error {
+	x.log.Store(zerolog.Ctx(ctx))
 	if x.cfg.Notices.OrderBook {
 		x.tellOfRecentOrders(ctx)
 	}
@@ -282,6 +301,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
 		Overflowed:    x.wire.Overflowed,
+		Faults:        x.faults.Count,
 		CardLink:      x.dispatch.link,
 		Backlogs:      x.dispatch.backlogs(),
 		Ports:         func() (taken, free int) { return x.relay.Taken(), x.relay.Free() },

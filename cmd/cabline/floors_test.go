@@ -14,6 +14,7 @@ import (
 var floors = [][]string{
 	{"internal/lacking"},   // how a test says what it lacks
 	{"internal/otherhost"}, // a host for tests
+	{"media/faults"},       // what a panic may end
 	{"media/g711", "media/g722", "media/opus", "media/dtmf", "media/wav", "media/wire", "media/srtp"}, // bytes, samples, datagrams
 	{"media"}, // packets, ports, the clock
 	{"media/rtp", "media/webrtc", "media/recorder", "prompts/phrase"}, // audio over the wire and on the disk; the grammar of phrases

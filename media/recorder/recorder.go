@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"cabline/media"
+	"cabline/media/faults"
 	"cabline/media/wav"
 )
 
@@ -27,6 +28,9 @@ const partial = ".part"
 
 // pace is how often what has come is written.
 const pace = 500 * time.Millisecond
+
+// errFault is the end of a recording of which the writing has panicked.
+var errFault = errors.New("a fault of ours")
 
 // Result is what became of a recording.
 type Result struct {
@@ -38,6 +42,7 @@ type Result struct {
 
 // Recorder writes tapes into files of a folder. It is safe for concurrent use.
 type Recorder struct {
+	faults.Line
 	folder string
 
 	mu     sync.Mutex
@@ -202,15 +207,22 @@ func (r *Recorder) round() int {
 	tapes := slices.Clone(r.tapes)
 	r.mu.Unlock()
 	over := map[*Tape]bool{}
-	for _, t := range tapes {
+	finish := func(t *Tape) {
+		over[t] = true
+		r.finishing.Go(func() { r.Each(1, func(int) { t.finish() }, func(int) { t.done <- Result{Err: errFault} }) })
+	}
+	r.Each(len(tapes), func(i int) {
+		t := tapes[i]
 		if t.ended() < 0 {
 			t.broken = t.write(min(samples(time.Since(t.begun))-grace, longest))
 		}
 		if t.broken != nil || t.ended() >= 0 {
-			over[t] = true
-			r.finishing.Go(t.finish)
+			finish(t)
 		}
-	}
+	}, func(i int) {
+		tapes[i].broken = errFault
+		finish(tapes[i])
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tapes = slices.DeleteFunc(r.tapes, func(t *Tape) bool { return over[t] })

@@ -93,6 +93,8 @@ type hearer func(b []byte)
 
 func (h hearer) Receive(b []byte, _ netip.AddrPort, _ time.Time) { h(b) }
 
+func (hearer) Hurt() {}
+
 // speak has every phone say its frames, spread evenly over each 20 ms, the time
 // in each; it returns how many were sent.
 func speak(sockets []wire.Socket, o order) (sent int) {

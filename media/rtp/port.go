@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cabline/media"
@@ -23,6 +24,7 @@ type Port struct {
 	here  uint16 // the RTP port
 	once  sync.Once
 
+	broken   atomic.Bool // something of it has panicked
 	rx       rx
 	tx       tx
 	pressed  media.DigitReceiver
@@ -93,9 +95,43 @@ func (p *Port) Heard(d media.Digit) {
 	}
 }
 
+// WhenLost has f called when the port is of no more use because of a fault of ours.
+// f must not block.
+func (p *Port) WhenLost(f func()) {
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	p.rx.lost = f
+}
+
+// hurt makes a port deaf and dumb that has panicked: the next packet may do so again.
+func (p *Port) hurt() {
+	if p.broken.Swap(true) {
+		return
+	}
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	p.rx.closed, p.rx.sink = true, nil
+	if p.rx.lost != nil {
+		p.rx.lost()
+	}
+}
+
 // Stats counts what has passed so far.
 func (p *Port) Stats() media.Stats {
+	s := p.received()
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	s.Sent = p.tx.packets
+	if p.tx.to.IsValid() {
+		s.Codec = p.tx.codec.String()
+	}
+	return s
+}
+
+// received is what there is of the way from the party.
+func (p *Port) received() media.Stats {
 	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
 	s := media.Stats{
 		Dropped:      p.rx.dropped,
 		PeerExpected: p.rx.peer.expected,
@@ -104,13 +140,6 @@ func (p *Port) Stats() media.Stats {
 		RoundTrip:    p.rx.peer.roundTrip,
 	}
 	p.rx.reception.Fill(&s)
-	p.rx.mu.Unlock()
-	p.tx.mu.Lock()
-	s.Sent = p.tx.packets
-	if p.tx.to.IsValid() {
-		s.Codec = p.tx.codec.String()
-	}
-	p.tx.mu.Unlock()
 	return s
 }
 

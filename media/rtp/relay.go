@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cabline/media"
+	"cabline/media/faults"
 	"cabline/media/wire"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 
 // Relay holds the ports and what drives them. It is safe for concurrent use.
 type Relay struct {
+	line  faults.Line
 	clock *media.Clock
 	wire  wire.Wire
 	own   bool   // it is nobody else's
@@ -69,6 +71,15 @@ func Listen(c Config) (*Relay, error) {
 	}
 	go r.reportAll()
 	return r, nil
+}
+
+// Report has panics in what a port does by itself reported to a desk, and of a wire
+// of the relay's own. A port that has panicked is of no more use; see WhenLost.
+func (r *Relay) Report(to *faults.Desk) {
+	r.line.Report(to)
+	if r.own {
+		r.wire.Report(to)
+	}
 }
 
 // Taken is how many pairs of ports are in use.
@@ -201,12 +212,15 @@ func (r *Relay) reportAll() {
 		case <-r.quit:
 			return
 		case now := <-tick.C:
-			r.mu.Lock()
-			ports := r.list()
-			r.mu.Unlock()
-			for _, p := range ports {
-				p.reportWhenDue(now)
-			}
+			r.report(now)
 		}
 	}
+}
+
+// report sends those that are due.
+func (r *Relay) report(now time.Time) {
+	r.mu.Lock()
+	ports := r.list()
+	r.mu.Unlock()
+	r.line.Each(len(ports), func(i int) { ports[i].reportWhenDue(now) }, func(i int) { ports[i].hurt() })
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"cabline/media"
+	"cabline/media/wire"
 )
 
 // peerReport is what the party's RTCP told.
@@ -32,6 +33,9 @@ func (r *reports) Receive(b []byte, from netip.AddrPort, now time.Time) {
 		p.hearReport(b, from, now)
 	}
 }
+
+// Hurt implements wire.Receiver.
+func (r *reports) Hurt() { (*Port)(r).hurt() }
 
 // hearReport takes RTCP, from whichever socket: some send it to the port of RTP
 // without having agreed on that. rx.mu is held.
@@ -103,13 +107,10 @@ func (p *Port) goodbye() {
 // report sends a compound packet: what we said and what we heard, our name,
 // and more. Nothing is sent before the party is known and something has passed.
 func (p *Port) report(now time.Time, more ...rtcp.Packet) {
-	p.rx.mu.Lock()
-	blocks, to, socket := p.rx.block(now), p.rx.control, p.tx.rtcp
-	if p.rx.mux {
-		socket = p.tx.rtp
+	if p.broken.Load() {
+		return
 	}
-	p.rx.mu.Unlock()
-
+	blocks, to, socket := p.heardLately(now)
 	t := &p.tx
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,6 +128,17 @@ func (p *Port) report(now time.Time, more ...rtcp.Packet) {
 		}
 	}
 	socket.Send(b, to)
+}
+
+// heardLately is what a report says of the party, and its way there.
+func (p *Port) heardLately(now time.Time) (blocks []rtcp.ReceptionReport, to netip.AddrPort, by wire.Socket) {
+	p.rx.mu.Lock()
+	defer p.rx.mu.Unlock()
+	by = p.tx.rtcp
+	if p.rx.mux {
+		by = p.tx.rtp
+	}
+	return p.rx.block(now), p.rx.control, by
 }
 
 // block is what we heard since the last report; none while nothing was. r.mu is

@@ -48,6 +48,7 @@ type rx struct {
 	left    netip.AddrPort // where it was heard before its SDP said another address …
 	moved   time.Time      // … which was then
 	dropped uint64
+	lost    func()         // is told that the port is broken; nil: nobody
 	control netip.AddrPort // where the party takes RTCP
 	mux     bool           // … at the port of RTP
 	peer    peerReport
@@ -64,6 +65,9 @@ type datagrams Port
 func (d *datagrams) Receive(b []byte, from netip.AddrPort, now time.Time) {
 	(*Port)(d).receive(b, from, now)
 }
+
+// Hurt implements wire.Receiver.
+func (d *datagrams) Hurt() { (*Port)(d).hurt() }
 
 func (p *Port) receive(b []byte, from netip.AddrPort, now time.Time) {
 	r := &p.rx

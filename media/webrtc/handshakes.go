@@ -165,7 +165,7 @@ func (h *handshakes) try(said hello) *attempt {
 	}
 	a.ctx, a.cancel = context.WithCancel(h.ctx)
 	h.attempts = append(h.attempts, a)
-	h.work.Go(a.run)
+	h.work.Go(func() { h.port.alone(a.run) })
 	return a
 }
 

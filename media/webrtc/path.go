@@ -106,7 +106,7 @@ func (w *path) begin(r *remote, lead bool) error {
 	}
 	theirs := webrtc.ICEParameters{UsernameFragment: r.ufrag, Password: r.pwd, ICELite: r.iceLite}
 	w.checks.Go(func() {
-		_ = w.transport.Start(nil, theirs, &role) // what becomes of it is told to changed
+		w.port.alone(func() { _ = w.transport.Start(nil, theirs, &role) }) // what becomes of it is told to changed
 	})
 	return nil
 }

@@ -35,6 +35,7 @@ type Port struct {
 	addresses int                            // where it may be besides; of the sieve's lock
 
 	up      chan struct{} // closed when the browser can hear us
+	broken  atomic.Bool   // something of it has panicked
 	lost    chan struct{} // closed when it is gone for good
 	gone    chan struct{} // closed by Close
 	once    struct{ up, lost, gone sync.Once }
@@ -174,7 +175,11 @@ func (p *Port) write(b []byte) bool {
 
 // report tells the browser how well it is heard and what was said to it (RFC
 // 3550 §6.4).
-func (p *Port) report(now time.Time) { p.voice.report(p.ear.block(now), now) }
+func (p *Port) report(now time.Time) {
+	if !p.broken.Load() {
+		p.voice.report(p.ear.block(now), now)
+	}
+}
 
 // secure takes the keys that a handshake has agreed on (RFC 5764 §4.2). From then on the
 // browser can hear us.
@@ -202,6 +207,18 @@ func (p *Port) secure(c *dtls.Conn, client bool) error {
 		close(p.up)
 	})
 	return nil
+}
+
+// alone does what concerns the port alone, on a goroutine of its own.
+func (p *Port) alone(do func()) {
+	p.browsers.line.Each(1, func(int) { do() }, func(int) { p.hurt() })
+}
+
+// hurt ends a port that has panicked: the next packet may do so again.
+func (p *Port) hurt() {
+	p.broken.Store(true)
+	p.browsers.sieve.forget(p)
+	p.lose()
 }
 
 func (p *Port) lose() {

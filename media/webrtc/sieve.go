@@ -23,6 +23,7 @@ type sieve struct {
 	passed chan passed // to pion
 	spare  sync.Pool   // of *[wire.MaxDatagram]byte
 	gone   chan struct{}
+	at     *Port // whose datagram came last; of the goroutine that reads
 
 	mu     sync.RWMutex
 	ports  map[netip.AddrPort]*Port // by where their browsers are
@@ -70,12 +71,21 @@ func (s *sieve) Receive(b []byte, from netip.AddrPort, now time.Time) {
 		}
 	case first >= 20 && first <= 63: // DTLS
 		if p := s.port(from); p != nil && sane(b, p.ear.begun.Load()) {
+			s.at = p
 			p.handshakes.take(b, canonical(from))
 		}
 	case first >= 128 && first <= 191: // SRTP
 		if p := s.port(from); p != nil {
+			s.at = p
 			p.ear.take(b, now)
 		}
+	}
+}
+
+// Hurt implements wire.Receiver: the others hear on.
+func (s *sieve) Hurt() {
+	if s.at != nil {
+		s.at.hurt()
 	}
 }
 
@@ -189,6 +199,8 @@ func (s *sieve) settle(at netip.AddrPort, p *Port, proven bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch other := s.ports[at]; {
+	case p.broken.Load():
+		return false
 	case other == p:
 		return true
 	case other != nil && !proven, p.addresses == maxAddresses:

@@ -29,6 +29,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"cabline/media"
+	"cabline/media/faults"
 	"cabline/media/wire"
 )
 
@@ -62,6 +63,7 @@ type Config struct {
 
 // Browsers is the UDP port that all browsers share.
 type Browsers struct {
+	line        faults.Line
 	clock       *media.Clock
 	inband      bool
 	own         wire.Wire // nil: the wire is another's
@@ -174,6 +176,15 @@ func (b *Browsers) tune(c Config) error {
 	return nil
 }
 
+// Report has panics in our part of a port reported to a desk, and of a wire of our
+// own. The port that has panicked is lost.
+func (b *Browsers) Report(to *faults.Desk) {
+	b.line.Report(to)
+	if b.own != nil {
+		b.own.Report(to)
+	}
+}
+
 // Addr is where the port listens.
 func (b *Browsers) Addr() netip.AddrPort {
 	return b.mux.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -211,14 +222,17 @@ func (b *Browsers) reportAll() {
 		case <-b.quit:
 			return
 		case now := <-tick.C:
-			b.mu.Lock()
-			ports := slices.Collect(maps.Keys(b.ports))
-			b.mu.Unlock()
-			for _, p := range ports {
-				p.reportWhenDue(now)
-			}
+			b.report(now)
 		}
 	}
+}
+
+// report sends those that are due.
+func (b *Browsers) report(now time.Time) {
+	b.mu.Lock()
+	ports := slices.Collect(maps.Keys(b.ports))
+	b.mu.Unlock()
+	b.line.Each(len(ports), func(i int) { ports[i].reportWhenDue(now) }, func(i int) { ports[i].hurt() })
 }
 
 // Close closes the ports that are still open, and the socket.

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cabline/media/faults"
 )
 
 // A goroutine for each socket costs twice what a relayed packet needs: one to wake
@@ -24,6 +26,7 @@ import (
 
 // epoll is the wire of such readers.
 type epoll struct {
+	faults.Line
 	readers []*reader
 	full    int // fullReader
 }
@@ -42,7 +45,7 @@ func New(readers int) (Wire, error) {
 	}
 	e := &epoll{full: fullReader}
 	for range readers {
-		r, err := newReader()
+		r, err := newReader(&e.Line)
 		if err != nil {
 			e.Close()
 			return nil, err
@@ -155,6 +158,7 @@ type reader struct {
 	fd   int      // of the epoll …
 	file *os.File // … which owns it
 	done chan struct{}
+	line *faults.Line
 
 	mu      sync.Mutex // held during a read, never while a packet is dealt with
 	sockets []*descriptor
@@ -163,18 +167,19 @@ type reader struct {
 
 	// The goroutine's own.
 	events [256]unix.EpollEvent
-	ready  int // of the events
+	ready  int         // of the events
+	at     *descriptor // whose datagram is dealt with
 	buf    [MaxDatagram + TailRoom]byte
 	from   unix.RawSockaddrInet6 // the longest we take
 }
 
-func newReader() (*reader, error) {
+func newReader(line *faults.Line) (*reader, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
 	_ = unix.SetNonblock(fd, true) // or it is not given to the netpoller
-	r := &reader{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
+	r := &reader{fd: fd, line: line, file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
 	if err := r.file.SetReadDeadline(time.Time{}); err != nil {
 		_ = r.file.Close()
 		return nil, fmt.Errorf("watch epoll: %w", err)
@@ -195,11 +200,19 @@ func (r *reader) run() {
 			return // closed
 		}
 		now := time.Now()
-		for _, ev := range r.events[:r.ready] {
-			if s, size := r.read(ev.Fd); s != nil {
+		r.line.Each(r.ready, func(i int) {
+			s, size := r.read(r.events[i].Fd)
+			if r.at = s; s != nil {
 				s.to.Receive(r.buf[:size:size+TailRoom], r.sender(), now)
 			}
-		}
+		}, r.hurt)
+	}
+}
+
+// hurt leaves the one out whose datagram was dealt with.
+func (r *reader) hurt(int) {
+	if r.at != nil {
+		r.at.to.Hurt()
 	}
 }
 

@@ -21,6 +21,8 @@ func (s *sleeper) Receive([]byte, netip.AddrPort, time.Time) {
 	s.heard.Add(1)
 }
 
+func (*sleeper) Hurt() {}
+
 func TestWhatIsNotReadInTimeIsCounted(t *testing.T) {
 	w, err := New(2)
 	if err != nil {

@@ -6,10 +6,15 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"cabline/media/faults"
 )
 
 // goroutines is the plain wire: a goroutine for each socket.
-type goroutines struct{ running sync.WaitGroup }
+type goroutines struct {
+	faults.Line
+	running sync.WaitGroup
+}
 
 // Goroutines makes a wire of a goroutine for each socket. It serves systems without
 // epoll, and tests as the oracle of the other.
@@ -32,7 +37,11 @@ func (g *goroutines) Open(at netip.AddrPort, to Receiver, buffer int) (Socket, e
 		_ = conn.SetWriteBuffer(buffer)
 	}
 	c := &connection{conn, to}
-	g.running.Go(c.run)
+	g.running.Go(func() {
+		for open := true; open; {
+			g.Each(1, func(int) { c.run(); open = false }, func(int) { to.Hurt() })
+		}
+	})
 	return c, nil
 }
 

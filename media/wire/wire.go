@@ -6,6 +6,8 @@ package wire
 import (
 	"net/netip"
 	"time"
+
+	"cabline/media/faults"
 )
 
 // Wire is what the sockets are opened on. There are two: New's, on Linux a few
@@ -18,6 +20,9 @@ type Wire interface {
 	// Overflowed is how many datagrams the kernel has thrown away so far because they
 	// were not read in time; 0 where it does not tell.
 	Overflowed() uint64
+	// Report has panics of receivers reported to a desk; until then one ends the
+	// program.
+	Report(to *faults.Desk)
 	// Close ends what Open started; the sockets have been closed before.
 	Close()
 }
@@ -38,6 +43,9 @@ type Receiver interface {
 	// Receive takes a datagram. b is lent for the call and has TailRoom bytes of
 	// capacity to spare. It must not wait for the network.
 	Receive(b []byte, from netip.AddrPort, now time.Time)
+	// Hurt is called, by the same goroutine, when Receive has panicked. It leaves out
+	// whoever's datagram that was: the next one may do the same.
+	Hurt()
 }
 
 const (

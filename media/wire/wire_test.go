@@ -25,6 +25,8 @@ func (e echo) Receive(b []byte, from netip.AddrPort, now time.Time) {
 	e.at <- s
 }
 
+func (echo) Hurt() {}
+
 func onBoth(t *testing.T, f func(t *testing.T, w Wire)) {
 	for name, open := range map[string]func() (Wire, error){
 		"native":     func() (Wire, error) { return New(2) },

@@ -24,6 +24,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		c.Ports = func() (int, int) { return 5, 495 }
 		c.Dropped = func() uint64 { return 7 }
 		c.Overflowed = func() uint64 { return 9 }
+		c.Faults = func() uint64 { return 2 }
 		c.Trunks = func() map[string]bool { return map[string]bool{"carrier": true, "Облако \"1\"": false} }
 		c.Backlogs = func(context.Context) ([]pbx.Backlog, error) {
 			return []pbx.Backlog{{Receiver: "events", Waiting: 7, Delivered: 5, Failed: 2, GivenUp: 1}}, nil
@@ -97,6 +98,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_bans_total 1`,
 		`cabline_sip_dropped_total 7`,
 		`cabline_rtp_overflowed_total 9`,
+		`cabline_audio_faults_total 2`,
 		`cabline_trunk_up{trunk="carrier"} 1`,
 		`cabline_trunk_up{trunk="Облако \"1\""} 0`,
 		`cabline_rtp_packets_total{party="client",what="received"} 4`,

@@ -219,6 +219,23 @@ type Port struct {
 	met  []media.Sink
 	gone time.Time
 	held bool
+
+	broken bool
+}
+
+// Break makes the audio panic from now on when something is said to the party, or
+// when it is looked at.
+func (p *Port) Break() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken = true
+}
+
+// mine panics where that is wanted. p.mu is held.
+func (p *Port) mine() {
+	if p.broken {
+		panic("a fault of ours")
+	}
 }
 
 func (p *Port) hold(held bool) {
@@ -258,9 +275,7 @@ func (p *Port) Met() []media.Sink {
 // Play implements media.Port.
 func (p *Port) Play(ctx context.Context, what media.Speech) error {
 	for _, clip := range what {
-		p.mu.Lock()
-		p.said = append(p.said, clip.Name)
-		p.mu.Unlock()
+		p.begin(clip.Name)
 		select {
 		case <-time.After(clip.Duration()):
 		case <-ctx.Done():
@@ -268,6 +283,13 @@ func (p *Port) Play(ctx context.Context, what media.Speech) error {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+func (p *Port) begin(clip string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mine()
+	p.said = append(p.said, clip)
 }
 
 // Plug implements media.Port.
@@ -306,6 +328,7 @@ func (p *Port) SendDigit(media.Digit) {}
 func (p *Port) Stats() media.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mine()
 	if p.gone.IsZero() || p.held {
 		return media.Stats{}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"cabline/media"
+	"cabline/media/faults"
 	"cabline/media/recorder"
 	"cabline/pbx"
 	"cabline/pbx/store"
@@ -63,6 +64,9 @@ type Recordings struct {
 func New(c Config) *Recordings {
 	return &Recordings{Config: c, opened: time.Now(), recorder: recorder.New(c.Folder)}
 }
+
+// Report has panics in writing a recording, which end it, reported to a desk.
+func (r *Recordings) Report(to *faults.Desk) { r.recorder.Report(to) }
 
 // Close waits until all recordings are whole and in the index. The calls must be
 // over.

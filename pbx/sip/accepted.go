@@ -34,7 +34,7 @@ func (l *Leg) repeat(p *accepted) {
 		l.pending.stop()
 	}
 	l.pending, l.lastOK, p.sent, p.wait = p, p.seq, time.Now(), wire.T1
-	p.timer = time.AfterFunc(p.wait, func() { l.again(p) })
+	p.timer = l.after(p.wait, func() { l.again(p) })
 }
 
 // again repeats a 200, or gives up.

@@ -34,7 +34,7 @@ func (l *Leg) ack(seq uint32) {
 	}
 	gone := make(chan struct{})
 	l.acking = gone
-	l.server.work.Go(func() {
+	l.Go(func() {
 		defer l.acknowledged(gone)
 		_ = l.server.sendACK(ctx, p, ack)
 	})

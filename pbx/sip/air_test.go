@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cabline/media"
+	"cabline/media/faults"
 	datagrams "cabline/media/wire"
 )
 
@@ -35,6 +36,9 @@ func (a *air) Open(at netip.AddrPort, to datagrams.Receiver, _ int) (datagrams.S
 
 // Overflowed implements wire.Wire.
 func (a *air) Overflowed() uint64 { return 0 }
+
+// Report implements wire.Wire.
+func (a *air) Report(*faults.Desk) {}
 
 // Close implements wire.Wire.
 func (a *air) Close() {}
@@ -106,6 +110,9 @@ func (e *ear) Receive(b []byte, _ netip.AddrPort, now time.Time) {
 	e.heard[b[media.HeaderSize]]++
 	e.pause, e.last = max(e.pause, now.Sub(e.last)), now
 }
+
+// Hurt implements wire.Receiver.
+func (e *ear) Hurt() {}
 
 // say sends a packet of 20 ms to a port of the exchange.
 func (e *ear) say(to netip.AddrPort) {

@@ -30,8 +30,9 @@ func (s *Server) dialOperator(ctx context.Context, to pbx.Endpoint) (*Leg, error
 	ends := make(chan end, len(devices))
 	for _, b := range devices {
 		s.work.Go(func() {
-			leg, err := s.dialDevice(race, to, b)
-			ends <- end{leg, err}
+			e := end{err: errFault}
+			defer func() { ends <- e }()
+			e.leg, e.err = s.dialDevice(race, to, b)
 		})
 	}
 	var winner *Leg

@@ -115,7 +115,13 @@ func (l *Leg) lose(why error) {
 // invite sends the INVITE and waits until the leg is up, refused, or given up.
 // Where a trunk asks for its password, or sends us on, or lacks our encryption, the
 // INVITE goes again, with the next number in the same dialog.
-func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error {
+func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) (err error) {
+	defer func() {
+		if errors.Is(err, errFault) {
+			l.lose(err) // and with it what it has taken
+		}
+	}()
+	defer l.server.work.caught(&err)
 	l.mu.Lock()
 	l.sdp = sdp
 	l.mu.Unlock()
@@ -143,14 +149,15 @@ func (l *Leg) invite(ctx context.Context, sdp []byte, extra []wire.Header) error
 }
 
 func (l *Leg) composeInvite(extra []wire.Header, pass *login) (*wire.Request, path) {
-	l.mu.Lock()
-	sdp := l.sdp
-	l.localSeq++
-	l.forks, l.heardFrom = nil, ""
-	req, p := l.compose(wire.INVITE, l.localSeq), l.path
-	req.AppendHeader(l.contact())
-	l.prove(req, pass)
-	l.mu.Unlock()
+	var sdp []byte
+	req, p := l.composed(0, func(uint32) *wire.Request {
+		sdp = l.sdp
+		l.localSeq++
+		l.forks, l.heardFrom = nil, ""
+		req := l.compose(wire.INVITE, l.localSeq)
+		req.AppendHeader(l.contact())
+		return req
+	}, pass)
 	req.AppendHeader(wire.NewHeader("User-Agent", l.server.cfg.UserAgent))
 	req.AppendHeader(wire.NewHeader("Allow", l.allows()))
 	supported := "timer"
@@ -189,7 +196,7 @@ func (l *Leg) wait(ctx context.Context, req *wire.Request, tx *wire.ClientTx, pa
 			l.finish(why)
 			l.mu.Unlock()
 			parted := l.server.partings.begin(l.login)
-			l.server.work.Go(func() {
+			l.Go(func() {
 				defer parted()
 				l.abandon(req, tx, heard, why)
 			})
@@ -329,14 +336,12 @@ func (l *Leg) takeBack(req *wire.Request, tx *wire.ClientTx, heard bool, why err
 
 // cancel takes the INVITE req back.
 func (l *Leg) cancel(req *wire.Request, why error) {
-	l.mu.Lock()
-	c, p := l.compose(wire.CANCEL, req.CSeq().SeqNo), l.path
-	l.mu.Unlock()
+	c, p := l.composed(req.CSeq().SeqNo, func(seq uint32) *wire.Request { return l.compose(wire.CANCEL, seq) }, &login{})
 	*c.Via() = *req.Via() // RFC 3261 §9.1: the same branch
 	if errors.Is(why, pbx.ErrElsewhere) {
 		c.AppendHeader(wire.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
 	}
-	l.server.work.Go(func() { _, _ = l.exchange(p, c) })
+	l.Go(func() { _, _ = l.exchange(p, c) })
 }
 
 // established is the first 2xx: the dialog stands.

@@ -41,6 +41,7 @@ func TestToTheMomentTheNextTrunkHasTheCallWhateverTheFirstIsDeadBy(t *testing.T)
 			carrier.want("INVITE")
 			carrier.hangUp()
 		}, 0, 0},
+		"it reads nothing":    {func(n *farNet) { n.end(farFirst).stone = true }, func(*farNet) {}, share, onItsWay},
 		"it swallows the SYN": {func(n *farNet) { n.leave(farFirst) }, func(*farNet) {}, share, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

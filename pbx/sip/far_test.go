@@ -23,6 +23,8 @@ type farEnd struct {
 	opened chan *phone   // connections
 	gone   chan struct{} // closed when it is there again; nil: it is there
 	shut   error         // what connecting to it ends with; nil: a connection
+	deaf   bool          // who is there reads no more than a test wants …
+	stone  bool          // … or nothing, and is no phone
 }
 
 func newFarNet(t *testing.T) *farNet { return &farNet{t: t, at: map[string]*farEnd{}} }
@@ -77,7 +79,11 @@ func (n *farNet) dial(_ context.Context, _ *net.Dialer, to string) (net.Conn, er
 		return nil, e.shut
 	}
 	theirs, ours := net.Pipe()
-	e.opened <- stream(n.t, innerConn{theirs, far, near})
+	if e.stone {
+		n.t.Cleanup(func() { _ = theirs.Close() })
+		return innerConn{ours, near, far}, nil
+	}
+	e.opened <- streamOf(n.t, innerConn{theirs, far, near}, e.deaf)
 	return innerConn{ours, near, far}, nil
 }
 

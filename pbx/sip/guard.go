@@ -55,7 +55,8 @@ func hide(own pbx.Phone, numbers []pbx.Phone) *hidden {
 }
 
 // guard returns a message as it may leave, which is nearly always as it came.
-func (s *Server) guard(message []byte) ([]byte, error) {
+func (s *Server) guard(message []byte) (kept []byte, err error) {
+	defer s.work.caught(&err) // whoever's timer it is that sends
 	h := s.legs.hides(localTag(message))
 	if h == nil || h.in(message) == nil {
 		return message, nil

@@ -146,14 +146,14 @@ func (s *Server) arrive(ctx context.Context, who party, req *wire.Request, tx *w
 		l.finish(pbx.ErrNoChannel)
 		return nil, Rejection{Code: wire.StatusServiceUnavailable, Reason: "too many calls"}
 	}
-	if tx.OnCancel(func(*wire.Request) { s.work.Go(l.cancelled) }) {
+	if tx.OnCancel(func(*wire.Request) { l.Go(l.cancelled) }) {
 		_ = l.ring(wire.StatusRinging, nil)
 	} else {
-		s.work.Go(l.cancelled)
+		l.Go(l.cancelled)
 	}
 	// When the connection closes, so does the transaction; it may have by now.
-	if d.network != "UDP" && !tx.OnTerminate(func(string, error) { s.work.Go(l.cancelled) }) {
-		s.work.Go(l.cancelled)
+	if d.network != "UDP" && !tx.OnTerminate(func(string, error) { l.Go(l.cancelled) }) {
+		l.Go(l.cancelled)
 	}
 	return l, nil
 }
@@ -203,7 +203,8 @@ func dialogOf(req *wire.Request, p path) (dialog, error) {
 
 // openAudio opens RTP as the trunk wants it (nil: a phone), or ICE and DTLS
 // where the offer or the transport is a browser's.
-func (s *Server) openAudio(p path, t *trunk, offer []byte) (Audio, error) {
+func (s *Server) openAudio(p path, t *trunk, offer []byte) (_ Audio, err error) {
+	defer s.work.caught(&err) // who calls it gives the channel back
 	browser := strings.HasPrefix(p.network, "WS") && len(offer) == 0 || bytes.Contains(offer, []byte("a=fingerprint:"))
 	if !browser {
 		o := RTPOptions{Bind: p.bind, Advertise: p.here, Peer: p.peer, SRTP: SRTPOffered} // plain where a phone has none

@@ -39,7 +39,7 @@ func (l *Leg) press(d media.Digit) {
 	l.keys.queue = append(l.keys.queue, d)
 	if !l.keys.sending {
 		l.keys.sending = true
-		l.server.work.Go(l.sendKeys)
+		l.Go(l.sendKeys)
 	}
 }
 

@@ -104,9 +104,37 @@ func (s *Server) newLeg(ctx context.Context, who party, d dialog, audio Audio) *
 	}
 	l.keysByInfo()
 	if port, ok := audio.(interface{ Lost() <-chan struct{} }); ok {
-		s.work.Go(func() { l.watch(port.Lost()) })
+		l.Go(func() { l.watch(port.Lost()) })
+	}
+	if port, ok := audio.(interface{ WhenLost(func()) }); ok {
+		port.WhenLost(func() { l.Go(func() { _ = l.HangUp(l.ctx, pbx.ErrMediaLost) }) })
 	}
 	return l
+}
+
+// Go runs f as work of the leg, which ends where that panics.
+func (l *Leg) Go(f func()) {
+	l.server.work.Go(func() {
+		defer l.survive()
+		f()
+	})
+}
+
+// after has f called like that in a while.
+func (l *Leg) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		defer l.survive()
+		f()
+	})
+}
+
+func (l *Leg) survive() {
+	if fault := recover(); fault != nil {
+		l.server.work.fault(fault)
+		if l.end != nil { // it is more than a branch of a fork
+			l.server.work.Go(func() { _ = l.HangUp(l.ctx, errFault) })
+		}
+	}
 }
 
 // byeDelay is how long after the end of its audio a page's BYE is waited for:
@@ -203,10 +231,16 @@ func (l *Leg) finish(why error) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	l.ended, l.cause, l.stats = time.Now(), pbx.Ending(why), l.audio.Stats()
+	l.ended, l.cause, l.stats = time.Now(), pbx.Ending(why), l.measured()
 	l.end(why)
 	l.release()
-	l.server.work.Go(func() { _ = l.audio.Close() })
+	l.Go(func() { _ = l.audio.Close() })
+}
+
+// measured is what the audio has counted. It must not keep a leg from ending.
+func (l *Leg) measured() media.Stats {
+	defer l.server.work.recover()
+	return l.audio.Stats()
 }
 
 // leave forgets the dialog: the last thing to do, because the leg is work until
@@ -240,7 +274,7 @@ func (l *Leg) sendBye(why error) {
 	l.localSeq++
 	seq := l.localSeq
 	parted := l.server.partings.begin(l.login)
-	l.server.work.Go(func() {
+	l.Go(func() {
 		defer parted()
 		l.deliver(seq, func(seq uint32) *wire.Request {
 			req := l.compose(wire.BYE, seq)
@@ -260,10 +294,7 @@ func (l *Leg) deliver(seq uint32, compose func(seq uint32) *wire.Request) *wire.
 	pass := l.logIn()
 	l.letACKGoFirst()
 	for again := false; l.reachable(deadline); {
-		l.mu.Lock()
-		req, p := compose(seq), l.path
-		l.prove(req, &pass)
-		l.mu.Unlock()
+		req, p := l.composed(seq, compose, &pass)
 		res, err := l.exchange(p, req)
 		if res != nil && challenged(res) && !(req.IsInvite() && l.ctx.Err() != nil) && pass.answer(req, res) == nil {
 			l.mu.Lock()
@@ -283,6 +314,15 @@ func (l *Leg) deliver(seq uint32, compose func(seq uint32) *wire.Request) *wire.
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+// composed is a request with its credentials, and its way.
+func (l *Leg) composed(seq uint32, compose func(seq uint32) *wire.Request, pass *login) (*wire.Request, path) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	req := compose(seq)
+	l.prove(req, pass)
+	return req, l.path
 }
 
 // logIn begins to pass the challenges to one request; a phone gets no password.

@@ -110,9 +110,7 @@ func TestAPanicInAHandlerIsAnswered500(t *testing.T) {
 
 func TestAPanicInACallEndsThatCall(t *testing.T) {
 	b, k, port := talking(t)
-	port.mu.Lock()
-	port.bug = true
-	port.mu.Unlock()
+	port.broken()
 	k.request("INFO", "Content-Type: application/dtmf\n\n5")
 	k.send(k.want("BYE", "SIP/2.0 500").reply("200 OK", "", ""))
 	if err := ended(t, wait(t, "leg", b.legs)); !errors.Is(err, errFault) {

@@ -103,8 +103,16 @@ func at(addr string) *net.Dialer {
 }
 
 // stream is a phone on a TCP connection.
-func stream(t *testing.T, conn net.Conn) *phone {
-	p := &phone{t: t, network: "TCP", got: make(chan message, 1000), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }, gone: make(chan struct{})}
+func stream(t *testing.T, conn net.Conn) *phone { return streamOf(t, conn, false) }
+
+// streamOf is one that may be deaf: it reads a message when a test wants it, and
+// perhaps what comes along with that.
+func streamOf(t *testing.T, conn net.Conn, deaf bool) *phone {
+	room := 1000
+	if deaf {
+		room = 0
+	}
+	p := &phone{t: t, network: "TCP", got: make(chan message, room), self: conn.LocalAddr().String(), hangUp: func() { conn.Close() }, gone: make(chan struct{})}
 	p.write = func(b []byte) error { _, err := conn.Write(b); return err }
 	go func() {
 		defer close(p.gone)
@@ -117,7 +125,16 @@ func stream(t *testing.T, conn net.Conn) *phone {
 			p.got <- m
 		}
 	}()
-	t.Cleanup(p.hangUp)
+	t.Cleanup(func() {
+		p.hangUp()
+		for over := false; deaf && !over; { // it may be about to tell
+			select {
+			case <-p.got:
+			case <-p.gone:
+				over = true
+			}
+		}
+	})
 	return p
 }
 

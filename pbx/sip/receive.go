@@ -14,14 +14,19 @@ import (
 // that repetitions, and the CANCEL, get the same one (RFC 3261 §8.2.6.2, §9.2),
 // and from a secret of this process, so that nobody can guess it.
 func (s *Server) tagRequest(msg wire.Message) {
+	defer func() { // it is sipgo's goroutine, which reads for all
+		if fault := recover(); fault != nil {
+			s.work.fault(fault)
+			s.leaveOut(msg)
+		}
+	}()
 	s.trace(msg)
 	req, ok := msg.(*wire.Request)
 	if !ok {
 		return
 	}
 	if !s.screen(req) {
-		s.dropped.Add(1)
-		drop(req)
+		s.leaveOut(msg)
 		return
 	}
 	if req.Method == wire.ACK {
@@ -29,6 +34,14 @@ func (s *Server) tagRequest(msg wire.Message) {
 	}
 	if to := req.To(); to != nil && !to.Params.Has("tag") {
 		to.Params.Add("tag", s.tagFor(req))
+	}
+}
+
+// leaveOut has the transaction layer, which is the next to see it, pass over a message.
+func (s *Server) leaveOut(msg wire.Message) {
+	if req, ok := msg.(*wire.Request); ok {
+		s.dropped.Add(1)
+		drop(req)
 	}
 }
 

@@ -158,7 +158,7 @@ func (n *subscription) notify(code int) {
 	l.localSeq++
 	seq, before, sent := l.localSeq, n.sent, make(chan struct{})
 	n.sent = sent
-	l.server.work.Go(func() {
+	l.Go(func() {
 		defer close(sent)
 		<-before
 		l.deliver(seq, func(seq uint32) *wire.Request { return l.composeNotify(n.id, seq, code) })

@@ -60,7 +60,7 @@ func (l *Leg) ring(code int, sdp []byte) error {
 	headers = append(headers, wire.NewHeader("Require", "100rel"), wire.NewHeader("RSeq", strconv.Itoa(int(p.rseq))))
 	p.res = a.response(code, sdp, headers...)
 	a.unsure = p
-	p.timer = time.AfterFunc(p.wait, func() { l.ringAgain(p) })
+	p.timer = l.after(p.wait, func() { l.ringAgain(p) })
 	return a.tx.Respond(p.res)
 }
 
@@ -327,7 +327,7 @@ func (l *Leg) confirm(res *wire.Response, answer []byte) {
 	}
 	l.localSeq++
 	seq, rack := l.localSeq, fmt.Sprintf("%d %d INVITE", rseq, res.CSeq().SeqNo)
-	l.server.work.Go(func() {
+	l.Go(func() {
 		l.deliver(seq, func(seq uint32) *wire.Request {
 			req := branch.compose(wire.PRACK, seq)
 			req.AppendHeader(wire.NewHeader("RAck", rack))

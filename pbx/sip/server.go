@@ -69,6 +69,7 @@ func New(cfg Config) (*Server, error) {
 	s.digest = newDigester(s.cfg.Realm, s.cfg.Accounts)
 	s.register, s.unkept = newRegistrar(s.cfg.Exchange.SetOnline), newUnkept()
 	s.legs.init()
+	s.work.fault = func(fault any) { panic(fault) } // nothing is served yet
 	s.places = newPlaces(s.carrierAt, s.cfg.Gate.Inhabited, s.cfg.unproven)
 	for _, t := range s.cfg.Trunks {
 		trunk, err := newTrunk(t)

@@ -43,7 +43,8 @@ type port struct {
 	lost     chan struct{}
 	refuse   error
 	held     bool
-	bug      bool // Heard panics
+	bug      bool // Heard, Accept and Stats panic
+	whenLost func()
 	name     string
 }
 
@@ -56,13 +57,19 @@ func (p *port) Plug(media.Sink)                                   {}
 func (p *port) Play(ctx context.Context, what media.Speech) error { return nil }
 func (p *port) Digits() <-chan media.Digit                        { return nil }
 func (p *port) SendDigit(media.Digit)                             {}
-func (p *port) Stats() media.Stats                                { return media.Stats{Received: 7} }
+func (p *port) WhenLost(f func())                                 { p.whenLost = f }
 func (p *port) TellKeys(press func(media.Digit))                  { p.press = press }
 func (p *port) Lost() <-chan struct{}                             { return p.lost }
 func (p *port) Offer() ([]byte, error)                            { return []byte("v=0\r\ns=" + p.name + " offer\r\n"), nil }
 func (p *port) OfferPlain() ([]byte, error)                       { return []byte("v=0\r\ns=" + p.name + " plain\r\n"), nil }
 func (p *port) Held() bool                                        { p.mu.Lock(); defer p.mu.Unlock(); return p.held }
 func (p *port) Close() error                                      { close(p.closed); return nil }
+func (p *port) Stats() media.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mine()
+	return media.Stats{Received: 7}
+}
 func (p *port) Answer(offer []byte) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,8 +80,23 @@ func (p *port) Answer(offer []byte) ([]byte, error) {
 func (p *port) Accept(answer []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mine()
 	p.accepted <- string(answer)
 	return p.refuse
+}
+
+// mine panics where that is wanted.
+func (p *port) mine() {
+	if p.bug {
+		panic("a bug")
+	}
+}
+
+// broken has the port panic from now on.
+func (p *port) broken() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bug = true
 }
 
 // told returns what the audio was told so far.
@@ -94,9 +116,7 @@ func (p *port) fail(why error) {
 func (p *port) Heard(d media.Digit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bug {
-		panic("a bug")
-	}
+	p.mine()
 	p.heard = append(p.heard, d)
 }
 

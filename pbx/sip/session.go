@@ -114,7 +114,7 @@ func (l *Leg) watchSession(interval time.Duration, ours bool) {
 	case ours:
 		l.refreshIn(interval / 2)
 	default: // RFC 4028 §10
-		l.timer = time.AfterFunc(interval-min(32*time.Second, interval/3), l.expire)
+		l.timer = l.after(interval-min(32*time.Second, interval/3), l.expire)
 	}
 }
 
@@ -158,7 +158,7 @@ func (l *Leg) Renew() {
 	}
 	if sdp, err := l.audio.Offer(); err == nil {
 		l.sdp = sdp
-		l.server.work.Go(func() { l.repeatSession(wire.INVITE, l.Renew) })
+		l.Go(func() { l.repeatSession(wire.INVITE, l.Renew) })
 	}
 }
 
@@ -223,14 +223,14 @@ func (l *Leg) refreshed(res *wire.Response, method wire.RequestMethod, again fun
 		if l.glare != nil {
 			l.glare.Stop()
 		}
-		l.glare = time.AfterFunc(l.untilGlareEnds(), func() { l.server.work.Go(again) })
+		l.glare = time.AfterFunc(l.untilGlareEnds(), func() { l.Go(again) })
 	case method == wire.UPDATE && (res.StatusCode == 405 || res.StatusCode == 501):
 		l.updates = false
-		l.server.work.Go(l.refresh)
+		l.Go(l.refresh)
 	case l.interval == 0 || !l.ours: // it was no refresh, and can be done without
 	case res.StatusCode == 422 && minimum(res) > l.interval: // RFC 4028 §7.3
 		l.interval = minimum(res)
-		l.server.work.Go(again)
+		l.Go(again)
 	default:
 		l.refreshIn(max(3*time.Second, l.interval/8)) // some four times before the session is over
 	}
@@ -241,7 +241,7 @@ func (l *Leg) refreshIn(d time.Duration) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	l.timer = time.AfterFunc(d, func() { l.server.work.Go(l.refresh) })
+	l.timer = time.AfterFunc(d, func() { l.Go(l.refresh) })
 }
 
 // untilGlareEnds is when what 491 has refused goes again (RFC 3261 §14.1).

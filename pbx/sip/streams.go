@@ -62,29 +62,42 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		network := strings.ToUpper(d.network)
-		place := d.server.places.take(network, conn.RemoteAddr().(*net.TCPAddr))
-		if d.network == "tls" {
-			conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+		if c := d.enter(conn); c != nil {
+			return c, nil
 		}
-		if place == nil {
-			d.server.turnAway(conn)
-			continue
-		}
-		_ = conn.SetReadDeadline(time.Now().Add(idle))
-		c := d.server.newConnection(d.ctx, conn, network, place.leave)
-		place.limit(func() { _ = c.Close() })
-		return c, nil
 	}
+}
+
+// enter is a connection that has a place; nil: it has none.
+func (d *door) enter(conn net.Conn) net.Conn {
+	var fault error
+	defer func() {
+		if fault != nil {
+			_ = conn.Close()
+		}
+	}()
+	defer d.server.work.caught(&fault)
+	network := strings.ToUpper(d.network)
+	place := d.server.places.take(network, conn.RemoteAddr().(*net.TCPAddr))
+	if d.network == "tls" {
+		conn = tls.Server(conn, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.server.cfg.Certificate})
+	}
+	if place == nil {
+		d.server.turnAway(conn)
+		return nil
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(idle))
+	c := d.server.newConnection(d.ctx, conn, network, place.leave)
+	place.limit(func() { _ = c.Close() })
+	return c
 }
 
 // connection is one of TCP or TLS as sipgo has it.
 type connection struct {
 	net.Conn
-	closed  func()
-	lull    lull   // of what is read; one goroutine reads
-	ready   []byte // was read and is not fetched yet
-	writing sync.Mutex
+	outlet  *outlet
+	lull    lull                  // of what is read; one goroutine reads
+	ready   []byte                // was read and is not fetched yet
 	trusted atomic.Pointer[trust] // who the peer has shown to be
 	over    atomic.Bool           // nothing more can be read
 	guard   func(message []byte) ([]byte, error)
@@ -92,12 +105,17 @@ type connection struct {
 
 // newConnection tells the register when the connection closes, and then calls gone.
 func (s *Server) newConnection(ctx context.Context, conn net.Conn, network string, gone func()) *connection {
-	c := &connection{Conn: conn, guard: s.guard, closed: sync.OnceFunc(func() {
-		s.work.Go(func() { // sipgo may hold its pool's lock when it closes
+	closed := sync.OnceFunc(func() {
+		s.work.Go(func() { // who ends it may hold any lock
 			gone()
 			s.flowClosed(ctx, network, conn.RemoteAddr().String())
 		})
-	})}
+	})
+	c := &connection{Conn: conn, guard: s.guard}
+	c.outlet = &outlet{work: &s.work, write: c.writeOut,
+		part:  func() { _ = conn.Close(); closed() },
+		reset: func() { c.over.Store(true); reset(conn); closed() },
+	}
 	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	c.lull.look = func(head []byte) bool {
 		answer, unfit := s.rebuffs(head, true, from)
@@ -112,7 +130,8 @@ func (s *Server) newConnection(ctx context.Context, conn net.Conn, network strin
 var errMisshapen = errors.New("a message that cannot be read")
 
 // Read returns messages, or parts of them, and never what is between.
-func (c *connection) Read(buf []byte) (int, error) {
+func (c *connection) Read(buf []byte) (n int, err error) {
+	defer c.outlet.work.caught(&err)
 	for len(c.ready) == 0 {
 		if c.lull.spoilt {
 			linger(c.Conn, time.Now().Add(lastWord))
@@ -134,34 +153,50 @@ func (c *connection) Read(buf []byte) (int, error) {
 			}
 		}
 	}
-	n := copy(buf, c.ready)
+	n = copy(buf, c.ready)
 	c.ready = c.ready[n:]
 	return n, nil
 }
 
-// Write sends a message, whole: what is left of one that was cut short would be
-// taken for the beginning of the next.
+// Write has a message sent, and does not wait for that.
 func (c *connection) Write(message []byte) (int, error) {
 	kept, err := c.guard(message)
+	if err == nil {
+		err = c.outlet.take(kept)
+	}
 	if err != nil {
 		return 0, err
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
-	if n, err := c.Conn.Write(kept); err != nil {
-		_ = c.Close()
-		return n, err
-	}
-	return len(message), c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+	return len(message), nil
 }
 
-// Close gives no error: TLS says goodbye, and the peer may be gone.
+// writeOut writes a message, whole: what is left of one that was cut short would be
+// taken for the beginning of the next.
+func (c *connection) writeOut(message []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
+	if _, err := c.Conn.Write(message); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(time.Time{}) // TLS writes when it reads, too
+}
+
+// Close does not wait, neither for what is still to be written nor for TLS, which says
+// goodbye: sipgo holds the lock of all connections.
 func (c *connection) Close() error {
 	c.over.Store(true)
-	_ = c.Conn.Close()
-	c.closed()
+	c.outlet.close()
 	return nil
+}
+
+// reset ends a connection whatever waits in it. TLS says nothing.
+func reset(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // opened is a listener whose connections are those we opened.
@@ -230,9 +265,10 @@ func (s *Server) connect(ctx context.Context, network string, to netip.AddrPort,
 	known, err := s.connectionTo(network, to.String())
 	if err != nil {
 		// Who waits may give up; the others that wait for the same do not.
-		opening := s.opening.DoChan(network+to.String(), func() (any, error) {
+		opening := s.opening.DoChan(network+to.String(), func() (_ any, err error) {
 			s.work.begin()
 			defer s.work.done()
+			defer s.work.caught(&err)
 			return nil, s.open(context.WithoutCancel(ctx), network, to, whom)
 		})
 		select {

@@ -62,22 +62,29 @@ func (s *Server) WebSocket() http.Handler {
 		if err != nil {
 			return
 		}
-		pump(r.Context(), conn, inner, s.guard, s.ws.done)
+		s.pump(r.Context(), conn, inner)
 		s.flowClosed(r.Context(), "WS", r.RemoteAddr)
 	})
 }
 
 // pump carries messages between a browser and sipgo until one of them, or the
 // server, ends it.
-func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard func([]byte) ([]byte, error), done <-chan struct{}) {
+func (s *Server) pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn) {
 	ctx, stop := context.WithCancel(ctx)
+	out := &outlet{work: &s.work, part: stop, reset: stop, write: func(message []byte) error {
+		limit, cancel := context.WithTimeout(ctx, writeWithin)
+		defer cancel()
+		return browser.Write(limit, websocket.MessageText, message)
+	}}
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
-		defer stop()
-		toBrowser(ctx, browser, sipgo, guard)
+		defer out.close()
+		defer s.work.recover()
+		s.toBrowser(sipgo, out)
 	})
 	pumps.Go(func() {
 		defer stop()
+		defer s.work.recover()
 		for {
 			_, message, err := browser.Read(ctx)
 			if err != nil || wsutil.WriteClientText(sipgo, message) != nil {
@@ -87,12 +94,14 @@ func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard fu
 	})
 	pings := time.NewTicker(pingEvery)
 	defer pings.Stop()
+	done := s.ws.done
 	for alive := true; alive; {
 		select {
 		case <-ctx.Done():
 			alive = false
-		case <-done:
-			alive = false
+		case <-done: // what waits for the browser may go
+			_ = sipgo.Close()
+			done = nil
 		case <-pings.C:
 			wait, cancel := context.WithTimeout(ctx, pongWithin)
 			alive = browser.Ping(wait) == nil
@@ -105,7 +114,8 @@ func pump(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard fu
 	pumps.Wait()
 }
 
-func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, guard func([]byte) ([]byte, error)) {
+// toBrowser reads what sipgo says, which must not have to wait for the browser.
+func (s *Server) toBrowser(sipgo net.Conn, out *outlet) {
 	frames := bufio.NewReader(sipgo)
 	for {
 		header, err := ws.ReadHeader(frames)
@@ -116,13 +126,10 @@ func toBrowser(ctx context.Context, browser *websocket.Conn, sipgo net.Conn, gua
 		if _, err := io.ReadFull(frames, message); err != nil {
 			return
 		}
-		if message, err = guard(message); err != nil {
+		if message, err = s.guard(message); err != nil {
 			continue // to sipgo it is as if the browser did not answer
 		}
-		limit, cancel := context.WithTimeout(ctx, writeWithin)
-		err = browser.Write(limit, websocket.MessageText, message)
-		cancel()
-		if err != nil {
+		if out.take(message) != nil {
 			return
 		}
 	}

@@ -43,6 +43,14 @@ func (w *work) recover() {
 	}
 }
 
+// caught is recover for what returns an error.
+func (w *work) caught(err *error) {
+	if fault := recover(); fault != nil {
+		w.fault(fault)
+		*err = errFault
+	}
+}
+
 // wait returns a channel that closes when there is no work.
 func (w *work) wait() <-chan struct{} {
 	w.mu.Lock()
