@@ -179,6 +179,27 @@ func TestNoMoreThanAMegabyteWaitsForAPeer(t *testing.T) {
 	})
 }
 
+// The last write may succeed after all.
+func TestAPeerThatIsLostAmidAWriteIsLostOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := work{fault: func(fault any) { t.Error(fault) }}
+		goes, resets := make(chan struct{}), 0
+		o := &outlet{work: &w, write: func([]byte) error { <-goes; return nil }, reset: func() { resets++ }, part: func() { t.Error("parted as if nothing were lost") }}
+		if err := o.take([]byte("a message")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := o.take(make([]byte, outletRoom)); !errors.Is(err, errFull) {
+			t.Error(err)
+		}
+		close(goes)
+		<-w.wait()
+		if resets != 1 {
+			t.Errorf("reset %d times", resets)
+		}
+	})
+}
+
 func TestClosingLetsWhatWaitsGoForASecond(t *testing.T) {
 	for name, c := range map[string]struct{ reads, ends time.Duration }{
 		"it is read at once": {0, 0}, "in time": {lastWord - time.Millisecond, lastWord - time.Millisecond}, "too late": {lastWord + time.Millisecond, lastWord},
