@@ -108,7 +108,7 @@ func (o *outlet) next() (message []byte, parting bool) {
 	defer o.mu.Unlock()
 	if len(o.waiting) == 0 {
 		o.writing = false
-		return nil, o.over != nil
+		return nil, o.cut != nil
 	}
 	message, o.waiting = o.waiting[0], o.waiting[1:]
 	o.size -= len(message) + besides
