@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	wire "github.com/emiago/sipgo/sip"
 
@@ -121,6 +123,26 @@ func TestALegWhoseAudioIsBrokenEndsWithBYE(t *testing.T) {
 	if err := ended(t, leg); !errors.Is(err, pbx.ErrMediaLost) {
 		t.Error(err)
 	}
+}
+
+func TestWhatGoesOnAllTheTimeBeginsAnewAfterAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faults, runs := 0, 0
+		w := &work{fault: func(any) { faults++ }}
+		ctx, end := context.WithCancel(t.Context())
+		w.Keep(ctx, func() {
+			if runs++; runs < 3 {
+				panic("a bug")
+			}
+			<-ctx.Done()
+		})
+		time.Sleep(3 * afterFault)
+		if synctest.Wait(); faults != 2 || runs != 3 {
+			t.Errorf("%d runs, %d faults", runs, faults)
+		}
+		end()
+		<-w.wait()
+	})
 }
 
 // Who dials waits for a connection that all to the same address share.

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,23 +180,20 @@ func TestNoMoreThanAMegabyteWaitsForAPeer(t *testing.T) {
 	})
 }
 
-// The last write may succeed after all.
-func TestAPeerThatIsLostAmidAWriteIsLostOnce(t *testing.T) {
+// The write that is under way may still succeed.
+func TestAPeerForWhomTooMuchWaitsIsResetOnceAndNotSaidGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := work{fault: func(fault any) { t.Error(fault) }}
-		goes, resets := make(chan struct{}), 0
-		o := &outlet{work: &w, write: func([]byte) error { <-goes; return nil }, reset: func() { resets++ }, part: func() { t.Error("parted as if nothing were lost") }}
-		if err := o.take([]byte("a message")); err != nil {
-			t.Fatal(err)
+		w := &work{fault: func(fault any) { t.Error(fault) }}
+		gate := make(chan struct{})
+		resets := 0
+		o := &outlet{work: w, write: func([]byte) error { <-gate; return nil }, reset: func() { resets++ }, part: func() { t.Error("it is said goodbye") }}
+		for o.take(make([]byte, 1000)) == nil {
+			synctest.Wait()
 		}
+		close(gate)
 		synctest.Wait()
-		if err := o.take(make([]byte, outletRoom)); !errors.Is(err, errFull) {
-			t.Error(err)
-		}
-		close(goes)
-		<-w.wait()
-		if resets != 1 {
-			t.Errorf("reset %d times", resets)
+		if err := o.take(nil); !errors.Is(err, errFull) || resets != 1 {
+			t.Errorf("%d resets, then %v", resets, err)
 		}
 	})
 }
@@ -296,4 +294,42 @@ func TestAStoryBeginsAndEndsWhoeverDoesNotRead(t *testing.T) {
 			t.Errorf("the story ends after %v", took)
 		}
 	})
+}
+
+// Over sockets of the kernel, which have room of their own.
+func TestAPeerThatAsksAndReadsNothingIsReset(t *testing.T) {
+	for name, open := range map[string]func(*bench) net.Conn{
+		"TCP": func(b *bench) net.Conn {
+			conn, err := net.Dial("tcp", b.tcpAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		},
+		"TLS": func(b *bench) net.Conn {
+			conn, err := tls.Dial("tcp", b.addrOf("tls"), &tls.Config{RootCAs: testAuthority().pool, ServerName: "pbx.test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, answerAll, overTLS)
+			conn := open(b)
+			defer conn.Close()
+			ping := []byte(strings.Repeat("\r\n\r\n", 1000))
+			_ = conn.SetWriteDeadline(time.Now().Add(forAMoment))
+			var err error
+			for err == nil {
+				_, err = conn.Write(ping)
+			}
+			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("after all it is %v", err)
+			}
+			other := b.tcpPhone()
+			other.newTalk("79161234567", "74950000000").request("OPTIONS", "")
+			other.want("SIP/2.0 200")
+		})
+	}
 }

@@ -149,20 +149,20 @@ func (s *Server) Serve(ctx context.Context) error {
 	var back map[string]bool
 	if s.cfg.Devices != nil {
 		back = s.restore(calls) // before anything newer is read
-		s.work.Go(func() { s.keep(calls) })
+		s.work.Keep(calls, func() { s.keep(calls) })
 	}
 	ended, readers := s.read(calls)
 	s.work.Go(func() { s.welcomeBack(calls, back) })
-	s.work.Go(func() { s.expire(calls) })
+	s.work.Keep(calls, func() { s.expire(calls) })
 	for _, t := range s.trunks {
 		if t.Target != "" {
-			s.work.Go(func() { s.stayLocated(calls, t) })
+			s.work.Keep(calls, func() { s.stayLocated(calls, t) })
 		}
 		if t.Register {
-			s.work.Go(func() { s.stayRegistered(calls, t) })
+			s.work.Keep(calls, func() { s.stayRegistered(calls, t) })
 		}
 		if t.Options > 0 && t.Target != "" {
-			s.work.Go(func() { s.watchHealth(calls, t) })
+			s.work.Keep(calls, func() { s.watchHealth(calls, t) })
 		}
 	}
 

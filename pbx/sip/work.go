@@ -1,6 +1,10 @@
 package sip
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // work counts what has to end before the server may: stories, legs, requests
 // that wait for their answer. A sync.WaitGroup cannot: new work may begin while
@@ -35,6 +39,29 @@ func (w *work) Go(f func()) {
 		defer w.recover()
 		f()
 	}()
+}
+
+// afterFault is the pause before something that goes on all the time begins anew.
+const afterFault = 10 * time.Second
+
+// Keep runs what goes on until ctx ends. Where it panics, it begins anew.
+func (w *work) Keep(ctx context.Context, f func()) {
+	w.Go(func() {
+		for !w.whole(f) {
+			select {
+			case <-time.After(afterFault):
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// whole says whether f has come to its end.
+func (w *work) whole(f func()) (ended bool) {
+	defer w.recover()
+	f()
+	return true
 }
 
 func (w *work) recover() {
