@@ -8,19 +8,22 @@ import (
 	"time"
 
 	"cabline/media"
-	"cabline/media/faults"
 	datagrams "cabline/media/wire"
 )
 
 // air carries datagrams in memory, at once: with it the sockets of audio live in a
 // bubble of synctest.
 type air struct {
+	datagrams.Wire // for all but the sockets
+
 	mu   sync.Mutex // guards all below
 	last uint16
 	at   map[netip.AddrPort]datagrams.Receiver
 }
 
-func newAir() *air { return &air{last: 20000, at: map[netip.AddrPort]datagrams.Receiver{}} }
+func newAir() *air {
+	return &air{Wire: datagrams.Goroutines(), last: 20000, at: map[netip.AddrPort]datagrams.Receiver{}}
+}
 
 // Open implements wire.Wire. The ports it chooses are even.
 func (a *air) Open(at netip.AddrPort, to datagrams.Receiver, _ int) (datagrams.Socket, error) {
@@ -33,15 +36,6 @@ func (a *air) Open(at netip.AddrPort, to datagrams.Receiver, _ int) (datagrams.S
 	a.at[at] = to
 	return airSocket{a, at}, nil
 }
-
-// Overflowed implements wire.Wire.
-func (a *air) Overflowed() uint64 { return 0 }
-
-// Report implements wire.Wire.
-func (a *air) Report(*faults.Desk) {}
-
-// Close implements wire.Wire.
-func (a *air) Close() {}
 
 type airSocket struct {
 	air *air
@@ -72,9 +66,10 @@ func (s airSocket) Close() {
 // ear is a telephone's audio: it says one A-law byte all the time, and counts what
 // bytes it hears.
 type ear struct {
-	socket datagrams.Socket
-	says   byte
-	seq    uint16
+	datagrams.Receiver // for all but receiving
+	socket             datagrams.Socket
+	says               byte
+	seq                uint16
 
 	mu    sync.Mutex // guards all below
 	heard map[byte]int
