@@ -82,7 +82,8 @@ func TestBaresipAsATrunkCallsAndIsCalled(t *testing.T) {
 			caller.hearsMusicFor(1000)
 			called.do("resume", "")
 			caller.hears(1000)
-			called.hears(440)
+			caller.do("sndcode", "3")
+			called.keys("3") // see goesOn
 			called.do("hangup", "")
 			caller.tells("CALL_CLOSED")
 			for _, b := range []*baresip{caller, called} {
@@ -112,9 +113,7 @@ func TestBaresipAsATrunkHoldsForElevenMinutes(t *testing.T) {
 				hears(t, caller, media.Speech{w.music()})
 				caller.Lapse(11 * time.Minute)
 				called.do("resume", "")
-				called.talks(caller)
-				caller.Press("5")
-				called.keys("5")
+				called.goesOn(caller)
 				called.do("sndcode", "7")
 				until(t, "the key reaches the caller", func() bool { return caller.Keys() == "7" })
 
@@ -184,7 +183,7 @@ func TestBaresipAsAnOperatorsPhone(t *testing.T) {
 			hears(t, call, media.Speech{w.music()})
 			call.Lapse(11 * time.Minute) // more packets than half of all sequence numbers
 			anna.do("resume", "")
-			anna.talks(call)
+			anna.goesOn(call)
 			if encrypted := strings.Contains(anna.said.String(), "SRTP is Enabled"); encrypted != (c.mediaenc != "") {
 				t.Errorf("the audio is encrypted: %v", encrypted)
 			}
@@ -273,6 +272,19 @@ func (b *baresip) talks(c *Call) {
 	b.t.Helper()
 	c.Tone(440)
 	b.hears(440)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	check(b.t, c.Hears(ctx, b.tone))
+}
+
+// goesOn proves that baresip and a party hear each other after a hold by baresip,
+// from which on Debian's baresip (1.0) writes down nothing of what it hears. The keys
+// that it understands come the same way, number by number and encrypted where the
+// audio is.
+func (b *baresip) goesOn(c *Call) {
+	b.t.Helper()
+	c.Press("3")
+	b.keys("3")
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	check(b.t, c.Hears(ctx, b.tone))

@@ -117,7 +117,7 @@ func TestBaresipOfOpusAsAnOperatorsPhone(t *testing.T) {
 	anna.do("hold", "")
 	hears(t, call, media.Speech{w.music()})
 	anna.do("resume", "")
-	anna.talks(call)
+	anna.goesOn(call)
 	check(t, call.HangUp())
 	anna.tells("CALL_CLOSED")
 }
