@@ -79,12 +79,13 @@ func (r Recording) Tone(hz int) float64 {
 }
 
 // Hears waits until the party has heard that tone, and little else, for a whole
-// second.
+// second from now on.
 func (c *Call) Hears(ctx context.Context, hz int) error {
+	asked := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		last := c.Heard().Last(time.Second)
+		last := c.Heard().Since(asked).Last(time.Second)
 		if last.Length() >= time.Second-20*time.Millisecond && last.Tone(hz) == 1 {
 			return nil
 		}
