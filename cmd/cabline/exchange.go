@@ -301,7 +301,7 @@ func (x *exchange) console(demo bool, mount map[string]http.Handler) (*console.C
 		Gate:          x.gate,
 		Dropped:       x.sip.Dropped,
 		Overflowed:    x.wire.Overflowed,
-		Faults:        x.faults.Count,
+		Faults:        func() uint64 { return x.faults.Count() + x.sip.Faults() },
 		CardLink:      x.dispatch.link,
 		Backlogs:      x.dispatch.backlogs(),
 		Ports:         func() (taken, free int) { return x.relay.Taken(), x.relay.Free() },

@@ -27,7 +27,7 @@ func TestAFaultInTheAudioIsLoggedOnceWithItsStackAndCounted(t *testing.T) {
 	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	console.Handler().ServeHTTP(w, r)
-	if !strings.Contains(w.Body.String(), "\ncabline_audio_faults_total 2\n") {
+	if !strings.Contains(w.Body.String(), "\ncabline_faults_total 2\n") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if got := written.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"panic":"a bug"`) || !strings.Contains(got, "faults_test.go") {

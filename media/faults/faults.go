@@ -32,8 +32,9 @@ func NewDesk(tell func(fault any, stack []byte)) *Desk {
 // Count is how many faults there were.
 func (d *Desk) Count() uint64 { return d.count.Load() }
 
-// take takes a fault; the goroutine is still where it panicked.
-func (d *Desk) take(fault any) {
+// Take takes a fault, of a deferred function: the goroutine is still where it
+// panicked.
+func (d *Desk) Take(fault any) {
 	d.count.Add(1)
 	if d.isNews(place()) {
 		d.tell(fault, debug.Stack())
@@ -97,5 +98,5 @@ func (l *Line) caught(fault any) {
 	if desk == nil {
 		panic(fault)
 	}
-	desk.take(fault)
+	desk.Take(fault)
 }

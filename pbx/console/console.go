@@ -119,7 +119,7 @@ type Config struct {
 	Metrics       *Metrics                 // nil: made here
 	Ports         func() (taken, free int) // pairs of RTP ports; nil: not told
 	Overflowed    func() uint64            // packets of audio that came faster than they were read; nil: not told
-	Faults        func() uint64            // panics in what moves audio; nil: not told
+	Faults        func() uint64            // panics in SIP and audio; nil: not told
 	Dropped       func() uint64            // SIP messages that were not answered; nil: not told
 	Registrations func() int               // phones and browsers logged in over SIP; nil: not told
 	Trunks        func() map[string]bool   // which trunks there are and can be used; nil: unknown

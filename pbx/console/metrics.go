@@ -226,7 +226,7 @@ func (m *Metrics) watch(c Config) error {
 		errs = append(errs, counter("cabline_rtp_overflowed_total", "Packets of audio that the kernel threw away because this program did not read them in time.", c.Overflowed))
 	}
 	if c.Faults != nil {
-		errs = append(errs, counter("cabline_audio_faults_total", "Faults of this program in moving audio that were caught (panics): each ended a call, a recording or a report. The log has their stacks.", c.Faults))
+		errs = append(errs, counter("cabline_faults_total", "Faults of this program in SIP and audio that were caught (panics): each ended a message, a call or a recording. The log has their stacks.", c.Faults))
 	}
 	if c.Notices != nil {
 		errs = append(errs, m.watchNotices(c.Notices))

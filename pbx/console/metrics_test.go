@@ -98,7 +98,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`cabline_bans_total 1`,
 		`cabline_sip_dropped_total 7`,
 		`cabline_rtp_overflowed_total 9`,
-		`cabline_audio_faults_total 2`,
+		`cabline_faults_total 2`,
 		`cabline_trunk_up{trunk="carrier"} 1`,
 		`cabline_trunk_up{trunk="Облако \"1\""} 0`,
 		`cabline_rtp_packets_total{party="client",what="received"} 4`,

@@ -101,6 +101,7 @@ func (s *Server) dialOver(ctx context.Context, t *trunk, to pbx.Endpoint, h *has
 	}
 	err = t.reach(ctx, h.tries, func(at locate.Hop, behind int) error {
 		leg, err = s.dialAt(ctx, t, at, to, h.share(behind+others))
+		h.forgive(err)
 		return err
 	})
 	return leg, err
@@ -134,6 +135,7 @@ type haste struct {
 	end   time.Time // of patience
 	last  time.Time // of all
 	tries int       // that are left
+	due   time.Time // of the gateway that is being tried, to show life
 }
 
 const maxGateways = 5
@@ -143,7 +145,7 @@ func search() time.Duration { return 10 * wire.T1 }
 
 func newHaste() *haste {
 	now := time.Now()
-	return &haste{now.Add(patience()), now.Add(search()), maxGateways}
+	return &haste{end: now.Add(patience()), last: now.Add(search()), tries: maxGateways}
 }
 
 // share is how long the next gateway may be silent when so many are behind it;
@@ -151,7 +153,17 @@ func newHaste() *haste {
 func (h *haste) share(behind int) time.Duration {
 	share := max(h.pause(behind), 2*wire.T1)
 	h.tries--
-	return max(min(share, time.Until(h.last)), 0)
+	share = max(min(share, time.Until(h.last)), 0)
+	h.due = time.Now().Add(share)
+	return share
+}
+
+// forgive gives back by how much longer a gateway was silent than it might be: the
+// machine stood still, and no call shall be lost for that while there is another one.
+func (h *haste) forgive(err error) {
+	if late := time.Since(h.due); errors.Is(err, errDead) && late > 0 {
+		h.end, h.last = h.end.Add(late), h.last.Add(late)
+	}
 }
 
 // pause is how long a trunk may keep a call waiting before it is sent at all.

@@ -1,12 +1,15 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/netip"
 	"time"
+
+	wire "github.com/emiago/sipgo/sip"
 
 	"cabline/media"
 	"cabline/pbx"
@@ -48,6 +51,7 @@ type Config struct {
 	Browser func() (Audio, error)
 
 	minExpires time.Duration // of a registration; 1 min
+	parser     *wire.Parser  // sipgo's
 	maxSources int           // of UDP messages known to sipgo at once; 20000
 	maxPending int           // requests that are not answered, or whose answer may have to be repeated, of strangers and of all others; 20000
 	unproven   time.Duration // that a connection lives on which nobody has shown who they are; 30 s
@@ -198,6 +202,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 10000
 	}
+	c.parser = cmp.Or(c.parser, wire.NewParser())
 	if c.maxSources == 0 {
 		c.maxSources = 20000
 	}

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"testing"
@@ -41,6 +42,34 @@ func TestAMessageOverWhichTheReaderPanicsIsLeftOutAndTheNextOneIsRead(t *testing
 	next := b.tcpPhone()
 	next.newTalk("79161234567", "74950000000").request("OPTIONS", "")
 	next.want("SIP/2.0 200")
+}
+
+// sipgo reads what strangers write: UDP for all of them on one goroutine of ours, and
+// each stream on one of its own.
+func TestAMessageOverWhichSipgoPanicsIsLeftOutOverEachTransport(t *testing.T) {
+	b := start(t, answerAll, func(c *Config) {
+		overTLS(c)
+		headers := maps.Clone(wire.DefaultHeadersParser())
+		headers["x-fault"] = func([]byte, string) (wire.Header, error) { panic("a bug of sipgo's") }
+		c.parser = wire.NewParser(wire.WithHeadersParsers(headers))
+	})
+	talk := b.phone().newTalk("79161234567", "74950000000")
+	talk.call()
+	for name, open := range map[string]func() *phone{"UDP": b.phone, "TCP": b.tcpPhone, "TLS": b.tlsPhone, "WebSocket": b.page} {
+		for range 3 {
+			before := b.Faults()
+			bad := open()
+			bad.newTalk("1", "2").request("OPTIONS", "X-Fault: 1\n")
+			until(t, name+": the fault is counted", func() bool { return b.Faults() == before+1 })
+			if bad.gone != nil {
+				wait(t, name+": the end of the connection", bad.gone)
+			}
+			good := open()
+			good.newTalk("79161234567", "74950000000").request("OPTIONS", "")
+			good.want("SIP/2.0 ")
+		}
+	}
+	talk.bye()
 }
 
 // The 200 is repeated by a timer of ours.

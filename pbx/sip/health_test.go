@@ -95,12 +95,38 @@ func TestACallFindsTheCarrierThatLivesWithinFiveSeconds(t *testing.T) {
 						t.Errorf("%d that are silent: one has only %v", silent, share)
 					}
 					time.Sleep(share)
+					h.forgive(errDead)
 				}
 				if took := time.Since(began); took > 10*wire.T1 { // 5 s
 					t.Errorf("%d that are silent, and the last one too: %v", silent, took)
 				}
 			})
 		}
+	}
+}
+
+// Nobody is sent anything while the machine stands still.
+func TestACallIsNotLostWhereTheMachineStoodStill(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		over bool
+	}{
+		"while a carrier was silent":                  {fmt.Errorf("no 100: %w", errDead), false},
+		"no: a carrier was at work and then declined": {Rejection{Code: 503}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHaste()
+				time.Sleep(h.share(1) + time.Minute)
+				h.forgive(c.err)
+				if h.over() != c.over {
+					t.Errorf("over: %v", h.over())
+				}
+				if share := h.share(0); !c.over && share != patience()/2 {
+					t.Errorf("the next one has %v", share)
+				}
+			})
+		})
 	}
 }
 

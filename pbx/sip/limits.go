@@ -114,6 +114,9 @@ func visitor(req *wire.Request, login string) gate.Visitor {
 // that are banned, and what exceeded a stranger's allowance.
 func (s *Server) Dropped() uint64 { return s.dropped.Load() }
 
+// Faults counts the panics that were caught; the log tells of each place, once.
+func (s *Server) Faults() uint64 { return s.faults.Count() }
+
 // pending counts the transactions of requests that are not over.
 type pending struct{ n atomic.Int64 }
 

@@ -179,10 +179,18 @@ func (s *Server) rebuffs(message []byte, isStream bool, from netip.AddrPort) (an
 	}
 	code := misshapen(message, isStream)
 	if code == 0 {
+		if isStream {
+			s.rehearse(message)
+		}
 		return nil, false
 	}
 	return s.rebuff(message, code, from), true
 }
+
+// rehearse has sipgo read a message where a panic of its ends no more than that, or its
+// connection: sipgo reads streams on goroutines of its own, and one there would end the
+// exchange. It costs a second reading, which UDP is spared: see readUDP.
+func (s *Server) rehearse(message []byte) { _, _ = s.cfg.parser.ParseSIP(message) }
 
 // begins says whether this is the beginning of a message at all. In a stream, what
 // is none follows one whose length was wrong: sipgo would close the connection

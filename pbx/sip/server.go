@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
+	"cabline/media/faults"
 	"cabline/pbx"
 	"cabline/pbx/sip/locate"
 )
@@ -48,6 +48,7 @@ type Server struct {
 	pending   pending // of those we know
 	strange   pending // of strangers
 	partings  partings
+	faults    *faults.Desk
 	log       *libraryLog // of sipgo
 
 	legs      legTable
@@ -85,8 +86,11 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	s.log = &libraryLog{logger: new(atomic.Pointer[zerolog.Logger])}
+	s.faults = faults.NewDesk(func(fault any, stack []byte) {
+		s.log.logger.Load().Error().Interface("panic", fault).Bytes("stack", stack).Msg("a fault of ours")
+	})
 	log := slog.New(s.log)
-	s.transport = wire.NewTransportLayer(noDNS, wire.NewParser(), nil,
+	s.transport = wire.NewTransportLayer(noDNS, s.cfg.parser, nil,
 		wire.WithTransportLayerLogger(log), wire.WithTransportLayerTransports(transports()))
 	s.transport.OnMessage(s.tagRequest) // before the transaction layer, which is added next
 	s.transactions = wire.NewTransactionLayer(s.transport,
@@ -138,9 +142,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	calls, endCalls := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endCalls(nil)
 	s.log.logger.Store(zerolog.Ctx(ctx))
-	s.work.fault = func(fault any) {
-		zerolog.Ctx(ctx).Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("a fault of ours")
-	}
+	s.work.fault = s.faults.Take
 	s.transactions.OnRequest(func(req *wire.Request, tx *wire.ServerTx) {
 		s.work.begin()
 		defer s.work.done()

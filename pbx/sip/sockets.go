@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -75,7 +76,7 @@ func (s *Server) serveUDP(socket *socket) error {
 		r := &reader{socket: socket, rebuffs: s.rebuffs, max: s.cfg.maxSources, seen: map[netip.AddrPort]struct{}{},
 			known: make(chan struct{}), full: make(chan struct{}), release: make(chan struct{})}
 		ended := make(chan error, 1)
-		readers.Go(func() { ended <- s.transport.ServeUDP(r) })
+		readers.Go(func() { ended <- s.readUDP(r) })
 		<-r.known
 		socket.once.Do(func() { close(socket.ready) })
 		if last != nil {
@@ -85,9 +86,18 @@ func (s *Server) serveUDP(socket *socket) error {
 		case <-r.full:
 			last = r
 		case err := <-ended:
-			return err
+			if !errors.Is(err, errFault) {
+				return err
+			}
+			last = nil // the message is left out, and a successor reads on
 		}
 	}
+}
+
+// readUDP lets sipgo read until the reader ends it, or a message that sipgo panics over.
+func (s *Server) readUDP(r *reader) (err error) {
+	defer s.work.caught(&err)
+	return s.transport.ServeUDP(r)
 }
 
 // reader is a UDP socket as sipgo reads it for a while. One goroutine reads.

@@ -65,11 +65,12 @@ func TestStrangersFillNoPlaceWithRequestsThatBeginNothing(t *testing.T) {
 func TestStrangersWhoFillTheirPlacesDoNotTakeThoseOfOthers(t *testing.T) {
 	k := startAcquainted(t)
 	p := k.phone()
-	for range k.cfg.maxPending {
+	for i := range k.cfg.maxPending {
 		a := p.account("boris")
 		a.target, a.to = "sip:nobody@pbx.test", "<sip:nobody@pbx.test>"
 		a.request("INVITE", sdpOffer)
 		asked := a.want("SIP/2.0 407").header("Proxy-Authenticate")
+		until(t, "the question for the password holds no place", func() bool { return k.strange.n.Load() == int64(i) })
 		a.request("INVITE", "Proxy-Authorization: "+a.credentials("INVITE", a.target, asked)+"\n"+sdpOffer)
 		a.want("SIP/2.0 404", "SIP/2.0 1", "SIP/2.0 407")
 	}

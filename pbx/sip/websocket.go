@@ -87,7 +87,11 @@ func (s *Server) pump(ctx context.Context, browser *websocket.Conn, sipgo net.Co
 		defer s.work.recover()
 		for {
 			_, message, err := browser.Read(ctx)
-			if err != nil || wsutil.WriteClientText(sipgo, message) != nil {
+			if err != nil {
+				return
+			}
+			s.rehearse(message)
+			if wsutil.WriteClientText(sipgo, message) != nil {
 				return
 			}
 		}
