@@ -283,9 +283,9 @@ func (b *baresip) talks(c *Call) {
 // audio is.
 func (b *baresip) goesOn(c *Call) {
 	b.t.Helper()
-	c.Press("3")
-	b.keys("3")
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
-	check(b.t, c.Hears(ctx, b.tone))
+	check(b.t, c.Hears(ctx, b.tone)) // until then nobody hears the party's keys
+	c.Press("3")
+	b.keys("3")
 }
