@@ -92,3 +92,28 @@ func (w *work) wait() <-chan struct{} {
 	}
 	return w.idle
 }
+
+// Go runs f as work of the leg, which ends where that panics.
+func (l *Leg) Go(f func()) {
+	l.server.work.Go(func() {
+		defer l.survive()
+		f()
+	})
+}
+
+// after has f called like that in a while.
+func (l *Leg) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		defer l.survive()
+		f()
+	})
+}
+
+func (l *Leg) survive() {
+	if fault := recover(); fault != nil {
+		l.server.work.fault(fault)
+		if l.end != nil { // it is more than a branch of a fork
+			l.server.work.Go(func() { _ = l.HangUp(l.ctx, errFault) })
+		}
+	}
+}
