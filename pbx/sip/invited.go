@@ -35,18 +35,18 @@ func (s *Server) invited(ctx context.Context, req *wire.Request, tx *wire.Server
 		return
 	}
 	who := party{trunk: s.trunkFrom(req)}
+	var desk string
+	var to pbx.Phone
 	if who.trunk == nil {
 		login, ok := s.authenticate(ctx, req, tx, wire.StatusProxyAuthRequired)
 		if !ok {
 			return
 		}
 		who.login, who.device = login, s.register.at(login, req.Transport(), req.Source())
+		desk, to = s.whom(&req.Recipient)
 	} else {
 		who.number = who.trunk.caller(req, s.cfg.Country)
-	}
-	desk, to := s.whom(&req.Recipient)
-	if who.trunk != nil {
-		desk, to = "", who.trunk.dialled(req, s.cfg.Country)
+		to = who.trunk.dialled(req, s.cfg.Country)
 	}
 	if code := s.admit(req, who, to != "" || desk != ""); code != 0 {
 		s.answer(req, tx, code, reasons(req, code)...)
