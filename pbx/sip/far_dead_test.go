@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net/netip"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -64,6 +65,23 @@ func TestToTheMomentTheNextTrunkHasTheCallWhateverTheFirstIsDeadBy(t *testing.T)
 			})
 		})
 	}
+}
+
+// All the time there is for the search goes by while the audio is opened, which is
+// the machine's fault and not the next trunk's.
+func TestToTheMomentTheNextTrunkHasTheCallThoughTheMachineStoodStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, n := startFar(t, Trunk{Name: "first", Target: farFirst}, Trunk{Name: "second", Target: farSecond})
+		open, stands := b.cfg.RTP, sync.OnceFunc(func() { time.Sleep(2 * search()) })
+		b.cfg.RTP = func(o RTPOptions) (Audio, error) { stands(); return open(o) }
+		done := b.dial(t.Context(), overFirst)
+		n.carrier(farFirst).want("INVITE")
+		second := n.carrier(farSecond)
+		invite := second.want("INVITE")
+		second.send(invite.reply("486 Busy", "b", ""))
+		second.want("ACK")
+		wait(t, "end of Dial", done)
+	})
 }
 
 // RFC 3261 §14.1, on the wire: who chose the Call-ID waits 2.1 to 4 s, the other one
